@@ -102,8 +102,11 @@ type Plan struct {
 
 // Record is an applied change as the journal remembers it.
 type Record struct {
-	Seq    uint64
-	Run    string // the run that made it
-	To     SideName
-	Change Change
+	Seq uint64
+	Run string // the run that made it
+	To  SideName
+	// WayBack marks a change that itself took recorded ones back: it cancels
+	// the records of the same object down to the one whose before it restored.
+	WayBack bool
+	Change  Change
 }

@@ -140,8 +140,8 @@ func (n NodePorts) Of(k PortKind) int {
 
 // HostKey identifies a host in a lane. A host published in two lanes has two.
 type HostKey struct {
-	Host string // the published name, lower case; "*.rest" for a wildcard
-	Lane string
+	Host string `json:"host"` // the published name, lower case; "*.rest" for a wildcard
+	Lane string `json:"lane"`
 }
 
 // String returns "host (lane)".
