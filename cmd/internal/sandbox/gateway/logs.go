@@ -1,0 +1,128 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// logLines is how many lines of each pod's log are kept.
+const logLines = 2048
+
+// LogOptions says which part of a pod's log is wanted. The zero value wants all
+// that is kept and does not wait for more.
+type LogOptions struct {
+	// Follow goes on with new lines until the context ends.
+	Follow bool
+	// SinceTime leaves out what was written before, unless it is zero.
+	SinceTime time.Time
+	// TailLines keeps only that many of the last lines, unless it is 0.
+	TailLines int64
+	// Timestamps puts the time in RFC 3339 before each line.
+	Timestamps bool
+	// LimitBytes ends the output after that many bytes, unless it is 0.
+	LimitBytes int64
+}
+
+// podLogs are the standard outputs of all pods.
+type podLogs struct {
+	mu   sync.Mutex
+	pods map[string]*ring
+}
+
+// ring keeps the last lines of one pod.
+type ring struct {
+	mu    sync.Mutex
+	lines []entry
+	// first is the number of the oldest line that is kept, counted from the pod's start.
+	first int
+	// grown is closed and replaced with every new line.
+	grown chan struct{}
+}
+
+type entry struct {
+	at   time.Time
+	text string
+}
+
+func newPodLogs() *podLogs { return &podLogs{pods: map[string]*ring{}} }
+
+func (l *podLogs) pod(key string) *ring {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.pods[key]
+	if r == nil {
+		r = &ring{grown: make(chan struct{})}
+		l.pods[key] = r
+	}
+	return r
+}
+
+func (l *podLogs) write(key string, at time.Time, text string) {
+	r := l.pod(key)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.lines) == logLines {
+		// A quarter at a time, so that a full log costs no copy per line.
+		drop := logLines / 4
+		r.lines = append(make([]entry, 0, logLines), r.lines[drop:]...)
+		r.first += drop
+	}
+	r.lines = append(r.lines, entry{at, text})
+	close(r.grown)
+	r.grown = make(chan struct{})
+}
+
+// from returns the lines numbered next and above, the number after the last,
+// and a channel that is closed when there are more.
+func (r *ring) from(next int) ([]entry, int, <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	// What is returned is never written again: lines are only appended or copied away.
+	return r.lines[max(next-r.first, 0):], r.first + len(r.lines), r.grown
+}
+
+// Logs writes the log of a pod. It returns nil at the end of what was asked
+// for, the context's error when that ended a Follow, or the writer's error.
+func (m *Mesh) Logs(ctx context.Context, namespace, pod string, options LogOptions, w io.Writer) error {
+	r := m.logs.pod(namespace + "/" + pod)
+	lines, next, grown := r.from(0)
+	for len(lines) > 0 && lines[0].at.Before(options.SinceTime) {
+		lines = lines[1:]
+	}
+	if options.TailLines > 0 && int64(len(lines)) > options.TailLines {
+		lines = lines[int64(len(lines))-options.TailLines:]
+	}
+	left := options.LimitBytes
+	for {
+		for _, line := range lines {
+			text := line.text + "\n"
+			if options.Timestamps {
+				text = line.at.UTC().Format(time.RFC3339Nano) + " " + text
+			}
+			if options.LimitBytes > 0 && int64(len(text)) > left {
+				text = text[:left]
+			}
+			if _, err := io.WriteString(w, text); err != nil {
+				return fmt.Errorf("write log of %s/%s: %w", namespace, pod, err)
+			}
+			left -= int64(len(text))
+			if options.LimitBytes > 0 && left <= 0 {
+				return nil
+			}
+		}
+		if !options.Follow {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-m.ctx.Done():
+			return nil
+		case <-grown:
+		}
+		lines, next, grown = r.from(next)
+	}
+}
