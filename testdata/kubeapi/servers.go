@@ -90,6 +90,8 @@ func serve(ctx context.Context, listener net.Listener, creds *credentials, etcdU
 		// reserved for documentation; nothing is published under it.
 		"--advertise-address=192.0.2.1",
 		"--endpoint-reconciler-type=none",
+		// Without it the end waits a minute for clients that still watch.
+		"--shutdown-watch-termination-grace-period=1s",
 	}); err != nil {
 		return err
 	}
