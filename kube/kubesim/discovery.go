@@ -1,0 +1,148 @@
+package kubesim
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+
+	apidiscovery "k8s.io/api/apidiscovery/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// serveMeta answers what describes the API itself, and tells whether the path was such.
+func (s *Server) serveMeta(w http.ResponseWriter, r *http.Request, path string) bool {
+	parts := strings.Split(path, "/")
+	switch {
+	case path == "api":
+		if !s.serveAggregated(w, r, func(group string) bool { return group == "" }) {
+			s.writeJSON(w, http.StatusOK, metav1.APIVersions{
+				TypeMeta: metav1.TypeMeta{Kind: "APIVersions"}, Versions: []string{"v1"},
+				ServerAddressByClientCIDRs: []metav1.ServerAddressByClientCIDR{{ClientCIDR: "0.0.0.0/0", ServerAddress: r.Host}},
+			})
+		}
+	case path == "apis":
+		if !s.serveAggregated(w, r, func(group string) bool { return group != "" }) {
+			list := metav1.APIGroupList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"}, Groups: []metav1.APIGroup{}}
+			for _, group := range s.groups() {
+				if group != "" {
+					list.Groups = append(list.Groups, s.apiGroup(group))
+				}
+			}
+			s.writeJSON(w, http.StatusOK, list)
+		}
+	case len(parts) == 2 && parts[0] == "api" && parts[1] == "v1":
+		s.writeJSON(w, http.StatusOK, s.resourceList(schema.GroupVersion{Version: "v1"}))
+	case len(parts) == 2 && parts[0] == "apis" && slices.Contains(s.groups(), parts[1]):
+		group := s.apiGroup(parts[1])
+		group.TypeMeta = metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}
+		s.writeJSON(w, http.StatusOK, group)
+	case len(parts) == 3 && parts[0] == "apis" && slices.Contains(s.versions(parts[1]), parts[2]):
+		s.writeJSON(w, http.StatusOK, s.resourceList(schema.GroupVersion{Group: parts[1], Version: parts[2]}))
+	case parts[0] == "openapi":
+		return s.serveOpenAPI(w, path)
+	default:
+		return false
+	}
+	return true
+}
+
+// groups lists the API groups in the order of the table.
+func (s *Server) groups() []string {
+	var groups []string
+	for _, r := range s.resources {
+		if !slices.Contains(groups, r.group) {
+			groups = append(groups, r.group)
+		}
+	}
+	return groups
+}
+
+func (s *Server) versions(group string) []string {
+	for _, r := range s.resources {
+		if r.group == group && group != "" {
+			return r.versions
+		}
+	}
+	return nil
+}
+
+func (s *Server) apiGroup(name string) metav1.APIGroup {
+	group := metav1.APIGroup{Name: name}
+	for _, v := range s.versions(name) {
+		group.Versions = append(group.Versions, metav1.GroupVersionForDiscovery{GroupVersion: name + "/" + v, Version: v})
+	}
+	group.PreferredVersion = group.Versions[0]
+	return group
+}
+
+func (s *Server) resourceList(gv schema.GroupVersion) metav1.APIResourceList {
+	list := metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: gv.String(), APIResources: []metav1.APIResource{}}
+	for _, r := range s.resources {
+		if r.group != gv.Group || !r.serves(gv.Version) {
+			continue
+		}
+		list.APIResources = append(list.APIResources, metav1.APIResource{
+			Name: r.plural, SingularName: r.singular, Namespaced: r.namespaced, Kind: r.kind, Verbs: r.verbs(), ShortNames: r.short, Categories: r.categories,
+		})
+		for _, sub := range r.subresources() {
+			list.APIResources = append(list.APIResources, metav1.APIResource{Name: r.plural + "/" + sub.name, Namespaced: r.namespaced, Kind: r.kind, Verbs: sub.verbs})
+		}
+	}
+	return list
+}
+
+// serveAggregated answers the discovery of everything at once, which kubectl has asked for since 1.26, where the client takes it.
+func (s *Server) serveAggregated(w http.ResponseWriter, r *http.Request, wanted func(group string) bool) bool {
+	for _, accept := range parseAccept(r.Header) {
+		if accept.params["as"] != "APIGroupDiscoveryList" || accept.params["g"] != apidiscovery.GroupName || (accept.params["v"] != "v2" && accept.params["v"] != "v2beta1") || accept.media != "application/json" {
+			continue
+		}
+		version := accept.params["v"]
+		list := apidiscovery.APIGroupDiscoveryList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupDiscoveryList", APIVersion: apidiscovery.GroupName + "/" + version}}
+		for _, group := range s.groups() {
+			if wanted(group) {
+				list.Items = append(list.Items, s.aggregate(group))
+			}
+		}
+		body, err := json.Marshal(list)
+		if err != nil {
+			s.writeError(w, err)
+			return true
+		}
+		w.Header().Set("Vary", "Accept")
+		s.writeBytes(w, http.StatusOK, "application/json;g=apidiscovery.k8s.io;v="+version+";as=APIGroupDiscoveryList", body)
+		return true
+	}
+	return false
+}
+
+func (s *Server) aggregate(group string) apidiscovery.APIGroupDiscovery {
+	out := apidiscovery.APIGroupDiscovery{ObjectMeta: metav1.ObjectMeta{Name: group}}
+	versions := s.versions(group)
+	if group == "" {
+		versions = []string{"v1"}
+	}
+	for _, v := range versions {
+		version := apidiscovery.APIVersionDiscovery{Version: v, Freshness: apidiscovery.DiscoveryFreshnessCurrent}
+		for _, r := range s.resources {
+			if r.group != group || !r.serves(v) {
+				continue
+			}
+			gvk := metav1.GroupVersionKind(r.gvk(v))
+			found := apidiscovery.APIResourceDiscovery{
+				Resource: r.plural, ResponseKind: &gvk, Scope: apidiscovery.ScopeCluster, SingularResource: r.singular, Verbs: r.verbs(), ShortNames: r.short, Categories: r.categories,
+			}
+			if r.namespaced {
+				found.Scope = apidiscovery.ScopeNamespace
+			}
+			for _, sub := range r.subresources() {
+				found.Subresources = append(found.Subresources, apidiscovery.APISubresourceDiscovery{Subresource: sub.name, ResponseKind: &gvk, Verbs: sub.verbs})
+			}
+			version.Resources = append(version.Resources, found)
+		}
+		out.Versions = append(out.Versions, version)
+	}
+	return out
+}
