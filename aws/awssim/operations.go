@@ -1,0 +1,94 @@
+package awssim
+
+import (
+	"reflect"
+
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+// Versions of the two services, by which requests are dispatched, and the
+// names under which credentials for them are scoped.
+const (
+	versionELB = "2015-12-01"
+	versionSTS = "2011-06-15"
+	serviceELB = "elasticloadbalancing"
+	serviceSTS = "sts"
+)
+
+// operations lists what can be called, by version and name.
+func (s *Sim) operations() map[string]api {
+	return map[string]api{
+		versionELB: {
+			service:   serviceELB,
+			namespace: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
+			operations: map[string]operation{
+				"DescribeAccountLimits":          reads(s.describeAccountLimits),
+				"DescribeListeners":              reads(s.describeListeners),
+				"DescribeLoadBalancerAttributes": reads(s.describeLoadBalancerAttributes),
+				"DescribeLoadBalancers":          reads(s.describeLoadBalancers),
+				"DescribeRules":                  reads(s.describeRules),
+				"DescribeTags":                   reads(s.describeTags),
+				"DescribeTargetGroupAttributes":  reads(s.describeTargetGroupAttributes),
+				"DescribeTargetGroups":           reads(s.describeTargetGroups),
+				"DescribeTargetHealth":           reads(s.describeTargetHealth),
+
+				"AddTags":                     writes(s.addTags),
+				"CreateListener":              writes(s.createListener),
+				"CreateLoadBalancer":          writes(s.createLoadBalancer),
+				"CreateRule":                  writes(s.createRule),
+				"CreateTargetGroup":           writes(s.createTargetGroup),
+				"DeleteListener":              writes(s.deleteListener),
+				"DeleteRule":                  writes(s.deleteRule),
+				"DeleteTargetGroup":           writes(s.deleteTargetGroup),
+				"DeregisterTargets":           writes(s.deregisterTargets),
+				"ModifyListener":              writes(s.modifyListener),
+				"ModifyRule":                  writes(s.modifyRule),
+				"ModifyTargetGroupAttributes": writes(s.modifyTargetGroupAttributes),
+				"RegisterTargets":             writes(s.registerTargets),
+				"RemoveTags":                  writes(s.removeTags),
+				"SetRulePriorities":           writes(s.setRulePriorities),
+			},
+		},
+		versionSTS: {
+			service:   serviceSTS,
+			namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
+			operations: map[string]operation{
+				"GetCallerIdentity": reads(s.getCallerIdentity),
+			},
+		},
+	}
+}
+
+func reads[I, O any](run func(*I) (*O, error)) operation  { return operationOf(run, false) }
+func writes[I, O any](run func(*I) (*O, error)) operation { return operationOf(run, true) }
+
+func operationOf[I, O any](run func(*I) (*O, error), write bool) operation {
+	return operation{
+		input: reflect.TypeFor[*I](),
+		write: write,
+		run: func(input any) (any, error) {
+			output, err := run(input.(*I))
+			if err != nil {
+				return nil, err
+			}
+			return output, nil
+		},
+	}
+}
+
+func (s *Sim) getCallerIdentity(*sts.GetCallerIdentityInput) (*sts.GetCallerIdentityOutput, error) {
+	return &sts.GetCallerIdentityOutput{
+		Account: new(s.cfg.Account),
+		Arn:     new("arn:" + s.cfg.Partition + ":iam::" + s.cfg.Account + ":user/operator"),
+		UserId:  new("AIDAEXAMPLEOPERATOR00"),
+	}, nil
+}
+
+func (s *Sim) describeAccountLimits(in *elb.DescribeAccountLimitsInput) (*elb.DescribeAccountLimitsOutput, error) {
+	limits, next, err := page(accountLimits(), limitName, in.Marker, in.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	return &elb.DescribeAccountLimitsOutput{Limits: limits, NextMarker: next}, nil
+}

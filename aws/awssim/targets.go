@@ -1,0 +1,171 @@
+package awssim
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+)
+
+// target is one registered target. Its fields are guarded by Sim.mu.
+type target struct {
+	id      string
+	zone    *string
+	port    int32
+	address netip.Addr
+
+	health     types.TargetHealth
+	good, bad  int       // consecutive results of health checks
+	drainUntil time.Time // zero while it is registered
+	stop       context.CancelFunc
+}
+
+func (t *target) draining() bool { return !t.drainUntil.IsZero() }
+
+func (t *target) stopChecks() {
+	if t.stop != nil {
+		t.stop()
+		t.stop = nil
+	}
+}
+
+// set changes the state of health and what is said of it.
+func (t *target) set(state types.TargetHealthStateEnum, reason types.TargetHealthReasonEnum, description string) {
+	t.health = types.TargetHealth{State: state, Reason: reason}
+	if description != "" {
+		t.health.Description = new(description)
+	}
+}
+
+func (t *target) describe(g *targetGroup) types.TargetHealthDescription {
+	view := types.TargetHealthDescription{
+		HealthCheckPort: new(fmt.Sprint(g.checkPort(t))),
+		Target:          &types.TargetDescription{AvailabilityZone: t.zone, Id: new(t.id), Port: new(t.port)},
+		TargetHealth:    new(t.health),
+	}
+	return view
+}
+
+func (s *Sim) registerTargets(in *elb.RegisterTargetsInput) (*elb.RegisterTargetsOutput, error) {
+	g, err := s.findGroup(in.TargetGroupArn)
+	if err != nil {
+		return nil, err
+	}
+	if len(in.Targets) == 0 {
+		return nil, invalid("Targets must be specified")
+	}
+	var registered []*target
+	for _, d := range in.Targets {
+		t, err := s.newTarget(g, d)
+		if err != nil {
+			return nil, err
+		}
+		registered = append(registered, t)
+	}
+	if len(g.targets)+len(registered) > maxTargets {
+		return nil, apiError("TooManyTargets", "The maximum number of targets per target group is '%d'", maxTargets)
+	}
+	for _, t := range registered {
+		at := slices.IndexFunc(g.targets, func(other *target) bool { return other.id == t.id && other.port == t.port })
+		switch {
+		case at < 0:
+			g.targets = append(g.targets, t)
+		case g.targets[at].draining():
+			g.targets[at] = t
+		}
+	}
+	return &elb.RegisterTargetsOutput{}, nil
+}
+
+// newTarget finds the address of a target: that of its instance, or its own.
+func (s *Sim) newTarget(g *targetGroup, d types.TargetDescription) (*target, error) {
+	id := aws.ToString(d.Id)
+	t := &target{id: id, zone: d.AvailabilityZone, port: aws.ToInt32(g.view.Port)}
+	if d.Port != nil {
+		t.port = *d.Port
+	}
+	if t.port < 1 || t.port > 65535 {
+		return nil, invalid("The port '%d' of target '%s' must be between 1 and 65535", t.port, shorten(id))
+	}
+	known := false
+	if g.view.TargetType == types.TargetTypeEnumIp {
+		var err error
+		t.address, err = netip.ParseAddr(id)
+		known = err == nil
+	} else if s.cfg.InstanceIP != nil {
+		t.address, known = s.cfg.InstanceIP(id)
+	}
+	// Nothing is ever sent to an address outside this machine.
+	if !known || !t.address.IsLoopback() {
+		return nil, apiError("InvalidTarget", "The following targets are not valid: '%s'", shorten(id))
+	}
+	t.set(types.TargetHealthStateEnumInitial, types.TargetHealthReasonEnumRegistrationInProgress, "Target registration is in progress")
+	return t, nil
+}
+
+// deregisterTargets drains targets for the delay of the group; those of a
+// group that nothing forwards to are gone at once.
+func (s *Sim) deregisterTargets(in *elb.DeregisterTargetsInput) (*elb.DeregisterTargetsOutput, error) {
+	g, err := s.findGroup(in.TargetGroupArn)
+	if err != nil {
+		return nil, err
+	}
+	matches := func(t *target, d types.TargetDescription) bool {
+		return t.id == aws.ToString(d.Id) && (d.Port == nil || *d.Port == t.port)
+	}
+	for _, d := range in.Targets {
+		if !slices.ContainsFunc(g.targets, func(t *target) bool { return matches(t, d) }) {
+			return nil, apiError("InvalidTarget", "The following targets are not registered: '%s'", shorten(aws.ToString(d.Id)))
+		}
+	}
+	until := s.now().Add(time.Duration(g.delay()) * time.Second)
+	used := len(s.users()[g.arn()]) > 0
+	g.targets = slices.DeleteFunc(g.targets, func(t *target) bool {
+		if t.draining() || !slices.ContainsFunc(in.Targets, func(d types.TargetDescription) bool { return matches(t, d) }) {
+			return false
+		}
+		t.stopChecks()
+		t.drainUntil = until
+		t.set(types.TargetHealthStateEnumDraining, types.TargetHealthReasonEnumDeregistrationInProgress, "Target deregistration is in progress")
+		return !used
+	})
+	return &elb.DeregisterTargetsOutput{}, nil
+}
+
+// dropDrained forgets the targets whose delay has passed.
+func (s *Sim) dropDrained(g *targetGroup) {
+	now := s.now()
+	g.targets = slices.DeleteFunc(g.targets, func(t *target) bool { return t.draining() && !now.Before(t.drainUntil) })
+}
+
+func (s *Sim) describeTargetHealth(in *elb.DescribeTargetHealthInput) (*elb.DescribeTargetHealthOutput, error) {
+	g, err := s.findGroup(in.TargetGroupArn)
+	if err != nil {
+		return nil, err
+	}
+	s.dropDrained(g)
+	views := []types.TargetHealthDescription{}
+	if len(in.Targets) == 0 {
+		for _, t := range g.targets {
+			views = append(views, t.describe(g))
+		}
+	}
+	for _, d := range in.Targets {
+		port := aws.ToInt32(cmp.Or(d.Port, g.view.Port))
+		at := slices.IndexFunc(g.targets, func(t *target) bool { return t.id == aws.ToString(d.Id) && t.port == port })
+		if at >= 0 {
+			views = append(views, g.targets[at].describe(g))
+			continue
+		}
+		unknown := &target{id: aws.ToString(d.Id), port: port}
+		unknown.set(types.TargetHealthStateEnumUnused, types.TargetHealthReasonEnumNotRegistered, "Target is not registered to the target group")
+		views = append(views, unknown.describe(g))
+	}
+	return &elb.DescribeTargetHealthOutput{TargetHealthDescriptions: views}, nil
+}
