@@ -113,37 +113,44 @@ func start(tb testing.TB) (*Server, error) {
 		return nil, err
 	}
 	defer log.Close()
-	cmd := exec.Command("python3", "-c", script, strconv.Itoa(os.Getpid()), strconv.Itoa(port))
+	// Not tb's own context, which ends before the cleanups begin: they may
+	// still need moto.
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, "python3", "-c", script, strconv.Itoa(os.Getpid()), strconv.Itoa(port))
 	cmd.Stdout, cmd.Stderr = log, log
 	// A process group of its own can be killed together with its children.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	if err := cmd.Start(); err != nil {
+		cancel()
 		return nil, fmt.Errorf("%w: %w", errNoMoto, err)
 	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
+	exited := make(chan struct{})
+	var exitErr error // Written before exited is closed.
+	go func() {
+		exitErr = cmd.Wait()
+		close(exited)
+	}()
 	kill := func() {
-		if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-			tb.Errorf("kill moto: %v", err)
-			return
-		}
+		cancel()
 		<-exited
 	}
 
 	server := &Server{URL: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), tb: tb}
-	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
-	defer cancel()
+	deadline := time.NewTimer(readyTimeout)
+	defer deadline.Stop()
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	for {
 		select {
-		case err := <-exited:
+		case <-exited:
+			cancel()
 			var exit *exec.ExitError
-			if errors.As(err, &exit) && exit.ExitCode() == exitNoMoto {
+			if errors.As(exitErr, &exit) && exit.ExitCode() == exitNoMoto {
 				return nil, errNoMoto
 			}
-			return nil, fmt.Errorf("ended before it answered: %w\n%s", err, tail(logPath))
-		case <-ctx.Done():
+			return nil, fmt.Errorf("ended before it answered: %w\n%s", exitErr, tail(logPath))
+		case <-deadline.C:
 			kill()
 			return nil, fmt.Errorf("no answer after %s\n%s", readyTimeout, tail(logPath))
 		case <-ticker.C:

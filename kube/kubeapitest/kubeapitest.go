@@ -14,6 +14,7 @@ package kubeapitest
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -118,14 +119,20 @@ func moduleRoot() (string, error) {
 
 func start(tb testing.TB, binary, dir string) (*Server, error) {
 	tb.Helper()
+	// Not tb's own context, which ends before the cleanups begin: they may
+	// still need the server.
+	ctx, cancel := context.WithCancel(context.Background())
 	var stderr bytes.Buffer
-	cmd := exec.Command(binary, "--dir", dir, "--with-parent")
+	cmd := exec.CommandContext(ctx, binary, "--dir", dir, "--with-parent")
 	cmd.Stderr = &stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = stopTimeout
 	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = cmd.Start()
 	}
-	if err := cmd.Start(); err != nil {
+	if err != nil {
+		cancel()
 		return nil, err
 	}
 	line := make(chan []byte, 1)
@@ -135,17 +142,24 @@ func start(tb testing.TB, binary, dir string) (*Server, error) {
 		if first, err := reader.ReadBytes('\n'); err == nil {
 			line <- first
 		}
-		// Reading on to the end lets Wait close the pipe without losing output.
+		// Wait closes the pipe, so that it has to be read to its end before.
 		_, copyErr := io.Copy(io.Discard, reader)
-		exited <- errors.Join(copyErr, cmd.Wait())
+		exited <- errors.Join(cmd.Wait(), copyErr)
 	}()
+	stop := func() error {
+		cancel()
+		if err := <-exited; !errors.Is(err, context.Canceled) {
+			return err
+		}
+		return nil
+	}
 	deadline := time.NewTimer(readyTimeout)
 	defer deadline.Stop()
 	select {
 	case first := <-line:
 		tb.Cleanup(func() {
-			if err := stop(cmd, exited); err != nil {
-				tb.Errorf("stop the API server: %v\n%s", err, &stderr)
+			if err := stop(); err != nil {
+				tb.Errorf("the API server did not end cleanly within %s of SIGTERM: %v\n%s", stopTimeout, err, &stderr)
 			}
 		})
 		server := &Server{}
@@ -154,30 +168,11 @@ func start(tb testing.TB, binary, dir string) (*Server, error) {
 		}
 		return server, nil
 	case err := <-exited:
+		cancel()
 		return nil, fmt.Errorf("ended before it was ready: %w\n%s", err, &stderr)
 	case <-deadline.C:
-		err := stop(cmd, exited)
-		return nil, errors.Join(fmt.Errorf("not ready after %s", readyTimeout), err)
+		return nil, errors.Join(fmt.Errorf("not ready after %s", readyTimeout), stop())
 	}
-}
-
-// stop asks the server to end, and kills it when it does not.
-func stop(cmd *exec.Cmd, exited <-chan error) error {
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	deadline := time.NewTimer(stopTimeout)
-	defer deadline.Stop()
-	select {
-	case err := <-exited:
-		return err
-	case <-deadline.C:
-	}
-	if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	<-exited
-	return fmt.Errorf("killed, as it had not ended %s after SIGTERM", stopTimeout)
 }
 
 // tail returns the end of a log for a failure message.

@@ -55,7 +55,23 @@ func TestStart(t *testing.T) {
 	}
 }
 
-func get(t *testing.T, kubeconfig, url string) (status int, body string) {
+// A client that still watches must not delay the end, which the cleanup of
+// Start checks.
+func TestStopUnderAWatch(t *testing.T) {
+	var watch *http.Response
+	t.Cleanup(func() {
+		if watch != nil {
+			watch.Body.Close()
+		}
+	})
+	server := Start(t)
+	watch = open(context.Background(), t, server.Kubeconfig, server.URL+"/apis/networking.istio.io/v1/gateways?watch=true")
+	if watch.StatusCode != http.StatusOK {
+		t.Errorf("watch: %s", watch.Status)
+	}
+}
+
+func open(ctx context.Context, t *testing.T, kubeconfig, url string) *http.Response {
 	t.Helper()
 	cfg, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
@@ -65,9 +81,6 @@ func get(t *testing.T, kubeconfig, url string) (status int, body string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.CloseIdleConnections()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
@@ -76,6 +89,14 @@ func get(t *testing.T, kubeconfig, url string) (status int, body string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return response
+}
+
+func get(t *testing.T, kubeconfig, url string) (status int, body string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	response := open(ctx, t, kubeconfig, url)
 	defer response.Body.Close()
 	content, err := io.ReadAll(response.Body)
 	if err != nil {
