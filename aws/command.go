@@ -1,0 +1,90 @@
+package aws
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"unicode"
+
+	"github.com/istio-cutover/cutover/model"
+)
+
+// command renders a call as the AWS CLI's line for it. What pages through
+// answers is left out: the CLI does that by itself.
+func command(operation string, input any) string {
+	service := "elbv2"
+	if operation == "GetCallerIdentity" {
+		service = "sts"
+	}
+	words := []string{"aws", service, kebab(operation)}
+	v := reflect.Indirect(reflect.ValueOf(input))
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		if !field.IsExported() || field.Name == "PageSize" || field.Name == "Marker" {
+			continue
+		}
+		if value, ok := plain(v.Field(i)); ok {
+			words = append(words, "--"+kebab(field.Name))
+			words = append(words, arguments(value)...)
+		}
+	}
+	return model.Line(strings.Join(words, " "))
+}
+
+// arguments gives the CLI's words for a value: lists of scalars one by one,
+// everything with a structure as JSON.
+func arguments(value any) []string {
+	list, ok := value.([]any)
+	if !ok {
+		return []string{argument(value)}
+	}
+	words := make([]string, 0, len(list))
+	for _, item := range list {
+		if _, structured := item.(map[string]any); structured {
+			return []string{argument(value)}
+		}
+		words = append(words, argument(item))
+	}
+	return words
+}
+
+func argument(value any) string {
+	switch value.(type) {
+	case map[string]any, []any:
+		// The value came from plain, which makes nothing that has no JSON.
+		text, err := model.CanonicalOf(value)
+		if err != nil {
+			return quote(err.Error())
+		}
+		return quote(string(text))
+	default:
+		return quote(fmt.Sprint(value))
+	}
+}
+
+// quote makes s one word for a POSIX shell.
+func quote(s string) string {
+	safe := func(r rune) bool {
+		return r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_./:=,@%+", r))
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !safe(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// kebab turns the API's names into the CLI's: "TargetGroupArns" into
+// "target-group-arns".
+func kebab(name string) string {
+	var b strings.Builder
+	for i, r := range name {
+		if unicode.IsUpper(r) {
+			if i > 0 {
+				b.WriteByte('-')
+			}
+			r = unicode.ToLower(r)
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
