@@ -28,7 +28,7 @@ func (n ObjectName) Compare(o ObjectName) int {
 // Problem is something that could not be observed. What it names is unknown,
 // not absent.
 type Problem struct {
-	Source    string    `json:"source"`    // "kubernetes" or "aws"
+	Source    string    `json:"source"`    // "kubernetes" or "aws"; "config" for the config file
 	Operation string    `json:"operation"` // "list virtualservices", "DescribeRules"
 	Kind      Kind      `json:"kind"`
 	Message   string    `json:"message"`

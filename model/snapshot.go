@@ -89,6 +89,8 @@ type Snapshot struct {
 	Problems   []Problem // of both, and ambiguities found while joining
 	Lanes      []Lane
 	Hosts      []Host
+
+	index index
 }
 
 // Lane is one ingress class: two sides that carry the same hosts.
@@ -96,6 +98,9 @@ type Lane struct {
 	Name string
 	Old  Side
 	New  Side
+	// Warnings say what is doubtful about the lane, e.g. a Gateway that also
+	// selects the other side's pods.
+	Warnings []string
 }
 
 // Side returns the lane's old or new side.
