@@ -303,7 +303,7 @@ func waitForLine(t *testing.T, mesh *Mesh, text string) string {
 	defer cancel()
 	r, w := io.Pipe()
 	go func() {
-		w.CloseWithError(mesh.Logs(ctx, "istio-system", "gw-1", LogOptions{Follow: true}, w))
+		w.CloseWithError(mesh.Logs(ctx, "istio-system", "gw-1", LogOptions{Follow: true, TailLines: -1}, w))
 	}()
 	defer r.Close()
 	for scanner := bufio.NewScanner(r); scanner.Scan(); {
@@ -380,9 +380,9 @@ func TestLogOptions(t *testing.T) {
 		want    string
 	}{
 		{LogOptions{TailLines: 2}, "line 2049\nline 2050\n"},
-		{LogOptions{SinceTime: last}, "line 2050\n"},
-		{LogOptions{SinceTime: last, Timestamps: true}, last.Format(time.RFC3339Nano) + " line 2050\n"},
-		{LogOptions{TailLines: 2, LimitBytes: 12}, "line 2049\nli"},
+		{LogOptions{SinceTime: last, TailLines: -1}, "line 2050\n"},
+		{LogOptions{SinceTime: last, TailLines: -1, Timestamps: true}, last.Format(time.RFC3339Nano) + " line 2050\n"},
+		{LogOptions{}, ""},
 	} {
 		var got bytes.Buffer
 		if err := m.Logs(t.Context(), "ns", "pod", c.options, &got); err != nil || got.String() != c.want {

@@ -11,19 +11,16 @@ import (
 // logLines is how many lines of each pod's log are kept.
 const logLines = 2048
 
-// LogOptions says which part of a pod's log is wanted. The zero value wants all
-// that is kept and does not wait for more.
+// LogOptions says which part of a pod's log is wanted.
 type LogOptions struct {
 	// Follow goes on with new lines until the context ends.
 	Follow bool
 	// SinceTime leaves out what was written before, unless it is zero.
 	SinceTime time.Time
-	// TailLines keeps only that many of the last lines, unless it is 0.
+	// TailLines keeps only that many of the last lines, unless it is negative.
 	TailLines int64
 	// Timestamps puts the time in RFC 3339 before each line.
 	Timestamps bool
-	// LimitBytes ends the output after that many bytes, unless it is 0.
-	LimitBytes int64
 }
 
 // podLogs are the standard outputs of all pods.
@@ -92,25 +89,17 @@ func (m *Mesh) Logs(ctx context.Context, namespace, pod string, options LogOptio
 	for len(lines) > 0 && lines[0].at.Before(options.SinceTime) {
 		lines = lines[1:]
 	}
-	if options.TailLines > 0 && int64(len(lines)) > options.TailLines {
+	if options.TailLines >= 0 && int64(len(lines)) > options.TailLines {
 		lines = lines[int64(len(lines))-options.TailLines:]
 	}
-	left := options.LimitBytes
 	for {
 		for _, line := range lines {
 			text := line.text + "\n"
 			if options.Timestamps {
 				text = line.at.UTC().Format(time.RFC3339Nano) + " " + text
 			}
-			if options.LimitBytes > 0 && int64(len(text)) > left {
-				text = text[:left]
-			}
 			if _, err := io.WriteString(w, text); err != nil {
 				return fmt.Errorf("write log of %s/%s: %w", namespace, pod, err)
-			}
-			left -= int64(len(text))
-			if options.LimitBytes > 0 && left <= 0 {
-				return nil
 			}
 		}
 		if !options.Follow {

@@ -1,0 +1,44 @@
+package sandbox
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// CAFile is the PEM file of the authority behind the load balancers'
+// certificates and those of the passthrough applications.
+func (s *Sandbox) CAFile() string { return filepath.Join(s.dir, "ca.pem") }
+
+// Kubeconfig is the file that reaches the Kubernetes API as an operator who may do everything.
+func (s *Sandbox) Kubeconfig() string { return filepath.Join(s.dir, "kubeconfig") }
+
+// AWSEndpoint is the URL of the AWS API, all services.
+func (s *Sandbox) AWSEndpoint() string {
+	return fmt.Sprintf("http://%s:%d", s.net.address(hostAPIs), awsPort)
+}
+
+// Env is what a program must find in its environment to live in the sandbox, as
+// KEY=value.
+func (s *Sandbox) Env() []string {
+	return []string{
+		"KUBECONFIG=" + s.Kubeconfig(),
+		"AWS_ENDPOINT_URL=" + s.AWSEndpoint(),
+		"AWS_REGION=" + region,
+		"AWS_ACCESS_KEY_ID=sandbox",
+		"AWS_SECRET_ACCESS_KEY=sandbox",
+		"AWS_EC2_METADATA_DISABLED=true",
+		"CUTOVER_SANDBOX_CA=" + s.CAFile(),
+		"XDG_STATE_HOME=" + s.stateDir,
+	}
+}
+
+// Exports is Env as lines that a POSIX shell can read.
+func (s *Sandbox) Exports() string {
+	var b strings.Builder
+	for _, variable := range s.Env() {
+		key, value, _ := strings.Cut(variable, "=")
+		fmt.Fprintf(&b, "export %s='%s'\n", key, strings.ReplaceAll(value, "'", `'\''`))
+	}
+	return b.String()
+}

@@ -1,0 +1,274 @@
+// Package sandbox composes a whole simulated world on loopback: a Kubernetes
+// API, nodes with real NodePorts and Istio ingress gateways behind them,
+// applications, and an AWS account whose load balancers carry traffic to them.
+// The ordinary SDK, client-go, the AWS CLI, kubectl and curl reach it over real
+// sockets; nothing that uses it knows that it is not real.
+//
+// Every sandbox takes a 127.a.b.0/24 of its own: .1 has the two APIs, .4 the
+// applications, .11 to .13 are the nodes, .21 and above the load balancers.
+package sandbox
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/istio-cutover/cutover/aws/awssim"
+	"github.com/istio-cutover/cutover/cmd/internal/sandbox/gateway"
+	"github.com/istio-cutover/cutover/kube/kubesim"
+)
+
+// Options say what world a sandbox has.
+type Options struct {
+	// Hosts is how many hosts are published; 0 is the default world's 24.
+	Hosts int
+	// Propagation is how long the load balancers go on as before after a write.
+	Propagation time.Duration
+	// StateDir becomes XDG_STATE_HOME and outlives the sandbox. Empty takes one
+	// that is removed with it.
+	StateDir string
+	// Log takes what the simulators have to say; nil drops it.
+	Log *slog.Logger
+}
+
+// Sandbox is a running world. AWS and Kube may be used to look into it and to
+// change it, from any goroutine.
+type Sandbox struct {
+	AWS  *awssim.Sim
+	Kube *kubesim.Server
+
+	net      *network
+	mesh     *gateway.Mesh
+	apps     *applications
+	servers  []*http.Server
+	dir      string
+	stateDir string
+	group    sync.WaitGroup
+	once     sync.Once
+	closeErr error
+}
+
+// Start makes a world and returns once everything in it answers. The context
+// bounds the start only; Close ends the sandbox.
+func Start(ctx context.Context, options Options) (*Sandbox, error) {
+	if options.Log == nil {
+		options.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Sandbox{stateDir: options.StateDir}
+	if err := s.start(ctx, options); err != nil {
+		return nil, errors.Join(fmt.Errorf("start the sandbox: %w", err), s.Close())
+	}
+	return s, nil
+}
+
+func (s *Sandbox) start(ctx context.Context, options Options) error {
+	var err error
+	if s.net, err = claimNetwork(ctx); err != nil {
+		return err
+	}
+	if s.dir, err = os.MkdirTemp("", "cutover-sandbox-"); err != nil {
+		return fmt.Errorf("make a directory: %w", err)
+	}
+	if s.stateDir == "" {
+		s.stateDir = filepath.Join(s.dir, "state")
+		if err := os.Mkdir(s.stateDir, 0o700); err != nil {
+			return fmt.Errorf("make a state directory: %w", err)
+		}
+	}
+	ca, err := newAuthority("Cutover sandbox", time.Now())
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(s.CAFile(), ca.pem(), 0o644); err != nil {
+		return fmt.Errorf("write the CA: %w", err)
+	}
+	w := newWorld(options.Hosts)
+	if err := s.startCluster(ctx, w, ca, options.Log); err != nil {
+		return err
+	}
+	return s.startCloud(ctx, w, ca, options)
+}
+
+// startCluster serves the Kubernetes API, the applications and the gateways.
+func (s *Sandbox) startCluster(ctx context.Context, w world, ca *authority, log *slog.Logger) error {
+	token, err := randomHex(16)
+	if err != nil {
+		return err
+	}
+	s.Kube = kubesim.New(kubesim.Config{
+		Tokens: map[string]kubesim.User{token: {Name: "operator", Groups: []string{"system:masters"}}},
+		Logs:   s.podLogs,
+		Log:    log,
+	})
+	if err := populate(s.Kube, w, s.net, ca); err != nil {
+		return err
+	}
+	if s.apps, err = startApplications(ctx, s.net, ca, w, log, s.group.Go); err != nil {
+		return err
+	}
+	s.mesh, err = gateway.Start(gateway.Config{
+		Store: s.Kube, Upstream: s.apps.upstream, Now: time.Now, RequestID: requestID, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	return s.serveKube(token, log)
+}
+
+// serveKube serves the Kubernetes API over TLS, with a CA that only the kubeconfig knows.
+func (s *Sandbox) serveKube(token string, log *slog.Logger) error {
+	now := time.Now()
+	ca, err := newAuthority("Cutover sandbox Kubernetes", now)
+	if err != nil {
+		return err
+	}
+	pair, err := ca.issue(now.AddDate(0, 2, 0), []net.IP{s.net.address(hostAPIs).AsSlice()}, "kubernetes")
+	if err != nil {
+		return err
+	}
+	server := s.server(s.Kube.Handler(), log)
+	server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	// Serving ends with http.ErrServerClosed, when the sandbox is closed.
+	s.group.Go(func() { _ = server.ServeTLS(s.net.claim, "", "") })
+
+	config := clientcmdapi.NewConfig()
+	config.Clusters["sandbox"] = &clientcmdapi.Cluster{
+		Server: "https://" + s.net.claim.Addr().String(), CertificateAuthorityData: ca.pem(),
+	}
+	config.AuthInfos["operator"] = &clientcmdapi.AuthInfo{Token: token}
+	config.Contexts["sandbox"] = &clientcmdapi.Context{Cluster: "sandbox", AuthInfo: "operator"}
+	config.CurrentContext = "sandbox"
+	if err := clientcmd.WriteToFile(*config, s.Kubeconfig()); err != nil {
+		return fmt.Errorf("write the kubeconfig: %w", err)
+	}
+	return nil
+}
+
+// startCloud serves the AWS API and creates the load balancers.
+func (s *Sandbox) startCloud(ctx context.Context, w world, ca *authority, options Options) error {
+	ports := s.net.listenerPorts(ctx)
+	instances := map[string]netip.Addr{}
+	for _, n := range s.net.nodes() {
+		instances[n.instance] = n.address
+	}
+	s.AWS = awssim.New(awssim.Config{
+		Region: region, Account: account,
+		InstanceIP: func(id string) (netip.Addr, bool) {
+			address, ok := instances[id]
+			return address, ok
+		},
+		Address:      s.net.balancerAddress,
+		ListenerPort: ports,
+		Log:          options.Log,
+	})
+	pair, err := ca.issue(time.Now().AddDate(0, 2, 0), nil, "*."+domain, "*.pages."+domain, domain)
+	if err != nil {
+		return err
+	}
+	if err := provision(ctx, s.AWS, w, s.net, pair, ports); err != nil {
+		return err
+	}
+	// Only what happens from here on takes its time.
+	s.AWS.SetPropagation(options.Propagation)
+	listener, err := s.net.listen(ctx, hostAPIs, awsPort)
+	if err != nil {
+		return fmt.Errorf("serve the AWS API: %w", err)
+	}
+	server := s.server(s.AWS.Handler(), options.Log)
+	server.ReadTimeout = time.Minute
+	s.group.Go(func() { _ = server.Serve(listener) })
+	return nil
+}
+
+func (s *Sandbox) server(handler http.Handler, log *slog.Logger) *http.Server {
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	s.servers = append(s.servers, server)
+	return server
+}
+
+// podLogs gives the Kubernetes API the gateways' access logs.
+func (s *Sandbox) podLogs(ctx context.Context, namespace, pod, _ string, options kubesim.LogOptions, w io.Writer) error {
+	return s.mesh.Logs(ctx, namespace, pod, gateway.LogOptions{
+		Follow: options.Follow, SinceTime: options.SinceTime, TailLines: options.TailLines, Timestamps: options.Timestamps,
+	}, w)
+}
+
+// Close ends everything that the sandbox started, gives its addresses back and
+// removes its files, a StateDir that was given excepted. It may be called again.
+func (s *Sandbox) Close() error {
+	s.once.Do(func() {
+		if s.AWS != nil {
+			s.closeErr = errors.Join(s.closeErr, s.AWS.Close())
+		}
+		if s.Kube != nil {
+			s.Kube.Close()
+		}
+		for _, server := range s.servers {
+			s.closeErr = errors.Join(s.closeErr, server.Close())
+		}
+		if s.mesh != nil {
+			s.mesh.Close()
+		}
+		if s.apps != nil {
+			s.apps.close()
+		}
+		s.group.Wait()
+		if s.net != nil {
+			// The server that was to serve it may have closed it already.
+			_ = s.net.claim.Close()
+		}
+		if s.dir != "" {
+			s.closeErr = errors.Join(s.closeErr, os.RemoveAll(s.dir))
+		}
+	})
+	return s.closeErr
+}
+
+func randomHex(bytes int) (string, error) {
+	b := make([]byte, bytes)
+	if _, err := rand.Read(b); err != nil {
+		return "", fmt.Errorf("read randomness: %w", err)
+	}
+	return hex.EncodeToString(b), nil
+}
+
+// requestID makes a random x-request-id in the form of a UUID, as Envoy does.
+func requestID() string {
+	var b [16]byte
+	// crypto/rand never fails: it ends the process where there is no randomness.
+	_, _ = rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// CAPool trusts what the load balancers and the passthrough applications present.
+func (s *Sandbox) CAPool() (*x509.CertPool, error) {
+	content, err := os.ReadFile(s.CAFile())
+	if err != nil {
+		return nil, fmt.Errorf("read the CA: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(content) {
+		return nil, fmt.Errorf("no certificate in %s", s.CAFile())
+	}
+	return pool, nil
+}
