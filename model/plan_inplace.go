@@ -1,0 +1,375 @@
+package model
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// NewPlan returns the ordered changes that carry out an intent by changing the
+// actions of rules and listeners in place. Gates are not judged; see Gates and
+// Plan.Judged.
+//
+// An ALB rule is changed when every name that can reach it belongs to the
+// intent: its host values admit only names that the intent's hosts own, and no
+// other published host reaches it. A default rule, a rule without a condition
+// on the host, and one with patterns or regular expressions that admit more
+// names, are changed only when Intent.Rule names them, as names that nobody
+// publishes move with them; the plan then warns. A rule that is left because
+// others share it yields no change; the gate shared-rule says so. A network
+// load balancer's listeners cannot tell hosts apart: an intent must contain
+// every host of the lane there, else it is refused as KindUsage.
+//
+// What is on the wanted side already yields no change. The plan depends on the
+// snapshot and the intent alone, byte for byte.
+func NewPlan(s *Snapshot, in Intent) (Plan, error) {
+	if in.To != Old && in.To != New {
+		return Plan{}, &Error{
+			Kind: KindUsage, Operation: "plan", Message: fmt.Sprintf("%q is not a side", in.To),
+			Remedy: "say old or new",
+		}
+	}
+	d := newPlanner(s).draft(in)
+	if d.incomplete != nil {
+		return Plan{}, d.incomplete
+	}
+	p := Plan{Intent: in, Changes: d.changes, Warnings: d.warnings}
+	p.ID = planID(p)
+	return p, nil
+}
+
+// planID is a short hash of a plan's intent and changes. Its 48 bits tell plans
+// apart for people and logs.
+func planID(p Plan) string {
+	sum := sha256.Sum256([]byte(encoded(struct {
+		Hosts                        []HostKey
+		To                           SideName
+		Rule, LoadBalancer, Listener string
+		WayBack                      bool
+		Changes                      []Change
+	}{p.Intent.Hosts, p.Intent.To, p.Intent.Rule, p.Intent.LoadBalancer, p.Intent.Listener, p.WayBack, p.Changes})))
+	return hex.EncodeToString(sum[:6])
+}
+
+// planner plans against one snapshot. It remembers what it has worked out of
+// rules, so that many intents on one snapshot cost little. It is not safe for
+// concurrent use.
+type planner struct {
+	s     *Snapshot
+	views map[string]*ruleView
+	nlbs  map[string][]HostKey // hosts with a switchable route there, by load balancer ARN
+}
+
+func newPlanner(s *Snapshot) *planner {
+	p := &planner{s: s, views: map[string]*ruleView{}, nlbs: map[string][]HostKey{}}
+	for _, h := range s.Hosts {
+		for _, r := range h.Routes {
+			if r.Type != Network || len(r.Switchable) == 0 {
+				continue
+			}
+			on := p.nlbs[r.LoadBalancer]
+			if len(on) == 0 || on[len(on)-1] != h.HostKey {
+				p.nlbs[r.LoadBalancer] = append(on, h.HostKey)
+			}
+		}
+	}
+	return p
+}
+
+// ruleView is a rule with what surrounds it.
+type ruleView struct {
+	rule     Rule
+	listener Listener
+	lb       LoadBalancer
+	forwards []Forward
+	reach    []HostKey // published hosts that can reach it
+}
+
+func (v *ruleView) order(o *ruleView) int {
+	return cmp.Or(
+		cmp.Compare(v.lb.ARN, o.lb.ARN),
+		cmp.Compare(v.listener.Port, o.listener.Port),
+		cmp.Compare(v.listener.ARN, o.listener.ARN),
+		CompareRules(v.rule, o.rule),
+	)
+}
+
+// view returns nil for a rule that the snapshot does not hold.
+func (p *planner) view(arn string) *ruleView {
+	if v, ok := p.views[arn]; ok {
+		return v
+	}
+	var v *ruleView
+	if r, ok := p.s.Rule(arn); ok {
+		if l, lb, ok := p.s.Listener(r.Listener); ok {
+			v = &ruleView{rule: r, listener: l, lb: lb, reach: p.s.RuleHosts(arn)}
+			if f, err := Forwards(r.Actions); err == nil {
+				v.forwards = f
+			}
+		}
+	}
+	p.views[arn] = v
+	return v
+}
+
+// draft is a plan in the making, with what gates need to know of it.
+type draft struct {
+	changes    []Change
+	warnings   []string
+	refusals   []refusal
+	incomplete *Error // an NLB would be moved without all of its hosts
+	uses       map[HostKey][]use
+	claims     map[string]string // free target groups, by the load balancer that this draft gives them to
+}
+
+// refusal is why a rule was left as it is.
+type refusal struct {
+	hosts  []HostKey
+	gate   GateID
+	reason string
+}
+
+// use is a target group of the wanted side that a host needs.
+type use struct {
+	view *ruleView
+	lane string
+	kind PortKind
+	from string // ARN of the group that it takes over from; "" when already on the wanted side
+	to   string // ARN; "" when there is none that fits
+}
+
+// staged is a rule that serves hosts of the intent.
+type staged struct {
+	view  *ruleView
+	hosts []HostKey
+	whole bool
+}
+
+func (p *planner) draft(in Intent) *draft {
+	d := &draft{uses: map[HostKey][]use{}, claims: map[string]string{}}
+	for _, st := range p.stage(in) {
+		p.draftRule(d, in, st)
+	}
+	slices.Sort(d.warnings)
+	d.warnings = slices.Compact(d.warnings)
+	return d
+}
+
+// stage returns the switchable rules of the intent's hosts, within what
+// narrows it, in the order in which they are changed.
+func (p *planner) stage(in Intent) []*staged {
+	byRule := map[string]*staged{}
+	var out []*staged
+	add := func(arn string) *staged {
+		st, ok := byRule[arn]
+		if !ok {
+			if v := p.view(arn); v != nil {
+				st = &staged{view: v, whole: arn == in.Rule}
+				out = append(out, st)
+			}
+			byRule[arn] = st
+		}
+		return st
+	}
+	if in.Rule != "" {
+		add(in.Rule)
+	}
+	for _, key := range in.Hosts {
+		h, ok := p.s.Host(key)
+		if !ok {
+			continue
+		}
+		for _, r := range h.Routes {
+			if in.LoadBalancer != "" && r.LoadBalancer != in.LoadBalancer || in.Listener != "" && r.Listener != in.Listener {
+				continue
+			}
+			for _, arn := range r.Switchable {
+				if in.Rule != "" && arn != in.Rule {
+					continue
+				}
+				if st := add(arn); st != nil && (len(st.hosts) == 0 || st.hosts[len(st.hosts)-1] != key) {
+					st.hosts = append(st.hosts, key)
+				}
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b *staged) int { return a.view.order(b.view) })
+	return out
+}
+
+func (p *planner) draftRule(d *draft, in Intent, st *staged) {
+	v := st.view
+	moved, refused := p.pair(d, in.To, st)
+	if len(moved) == 0 && refused == "" {
+		return // On the wanted side already.
+	}
+	label := p.s.RuleLabel(v.rule)
+	if v.lb.Type == Network {
+		if e := p.missing(st, in); e != nil {
+			if d.incomplete == nil {
+				d.incomplete = e
+			}
+			return
+		}
+	} else if why := p.shared(st); why != "" && !st.whole {
+		d.refusals = append(d.refusals, refusal{st.hosts, GateSharedRule, label + " " + why})
+		return
+	}
+	if refused != "" {
+		d.refusals = append(d.refusals, refusal{st.hosts, GateTargetGroup, refused})
+		return
+	}
+	move := forwardMove{counterpart: moved, plain: p.plain, name: groupName, limit: p.groupsPerAction(v.lb.Type)}
+	after, warnings, no, err := move.apply(v.rule.Actions)
+	if err != nil {
+		no = "its actions cannot be read: " + err.Error()
+	}
+	if no != "" {
+		d.refusals = append(d.refusals, refusal{st.hosts, GateTargetGroup, Line(label + ": " + no)})
+		return
+	}
+	c := Change{
+		Op: OpModifyRule, Listener: v.listener.ARN, Rule: v.rule.ARN, Label: label,
+		Hosts: slices.Clone(st.hosts), AlsoServes: others(v.reach, st.hosts), Before: stateOf(v.rule),
+	}
+	if v.rule.IsDefault() {
+		c.Op, c.Rule = OpModifyListener, ""
+	}
+	c.After = c.Before.Clone()
+	c.After.Actions = after
+	d.changes = append(d.changes, c)
+	for from, to := range moved {
+		if g, ok := p.s.TargetGroup(to); ok && len(g.LoadBalancers) == 0 && from != "" {
+			d.claims[to] = v.lb.ARN
+		}
+	}
+	for _, w := range append(warnings, p.wholeWarnings(st)...) {
+		d.warnings = append(d.warnings, Line(label+": "+w))
+	}
+}
+
+// wholeWarnings says what else moves with a rule that is moved whole.
+func (p *planner) wholeWarnings(st *staged) []string {
+	if !st.whole || st.view.lb.Type == Network {
+		return nil
+	}
+	var out []string
+	if names := others(st.view.reach, st.hosts); len(names) > 0 {
+		out = append(out, "also moves "+listed(names))
+	}
+	if open := admits(st.view.rule, st.view.reach); open != "" {
+		out = append(out, "also moves "+open)
+	}
+	return out
+}
+
+// missing refuses to move an NLB's listener without every host of its lanes there.
+func (p *planner) missing(st *staged, in Intent) *Error {
+	if st.whole {
+		return nil
+	}
+	var lanes []string
+	for _, k := range st.hosts {
+		if !slices.Contains(lanes, k.Lane) {
+			lanes = append(lanes, k.Lane)
+		}
+	}
+	wanted := make(map[string]bool, len(in.Hosts))
+	for _, k := range in.Hosts {
+		wanted[k.Host] = true
+	}
+	var names []string
+	for _, k := range p.nlbs[st.view.lb.ARN] {
+		if slices.Contains(lanes, k.Lane) && !wanted[k.Host] {
+			names = append(names, k.Host)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return &Error{
+		Kind: KindUsage, Operation: "plan", Object: st.view.lb.Name,
+		Message: "a network load balancer cannot tell hosts apart, all of the lane move together; missing are " + listed(names),
+		Remedy:  "select the whole lane with --lane " + strings.Join(lanes, " or ") + ", or another load balancer with --load-balancer",
+	}
+}
+
+// shared says who else is on an ALB rule; "" when all of its names are the
+// staged hosts' own.
+func (p *planner) shared(st *staged) string {
+	whole := "move them together, or the rule whole with --rule " + st.view.rule.ARN
+	if names := others(st.view.reach, st.hosts); len(names) > 0 {
+		return "also serves " + listed(names) + "; " + whole
+	}
+	if open := admits(st.view.rule, st.hosts); open != "" {
+		return "also serves " + open + "; move the rule whole with --rule " + st.view.rule.ARN
+	}
+	return ""
+}
+
+// admits says which names beyond those of hosts a rule takes; "" for none.
+func admits(r Rule, hosts []HostKey) string {
+	const all = "all names that no VirtualService publishes"
+	c, err := ParseConditions(r.Conditions)
+	if err != nil || r.IsDefault() || c.AnyHost() {
+		if slices.ContainsFunc(hosts, func(k HostKey) bool { return k.Host == "*" }) {
+			return ""
+		}
+		return all
+	}
+	var open []string
+	for _, h := range c.Hosts { // All conditions must match: one that is closed is enough.
+		open = slices.Clone(h.Regex)
+		for _, v := range h.Values {
+			if !slices.ContainsFunc(hosts, func(k HostKey) bool { return within(v, k.Host) }) {
+				open = append(open, v)
+			}
+		}
+		if len(open) == 0 {
+			return ""
+		}
+	}
+	return "names that no VirtualService publishes (" + listed(open) + ")"
+}
+
+// within reports whether every name that a rule's host value takes is one that
+// the published host takes too. A wildcard host takes any number of labels.
+func within(value, host string) bool {
+	if host == "*" || value == host {
+		return true
+	}
+	suffix, wildcard := strings.CutPrefix(host, "*")
+	if !wildcard {
+		return false
+	}
+	tail := value[strings.LastIndexAny(value, "*?")+1:]
+	return strings.HasSuffix(tail, suffix) && len(value) > len(suffix)
+}
+
+// others returns the names among keys that none of hosts has, sorted.
+func others(keys, hosts []HostKey) []string {
+	own := make(map[string]bool, len(hosts))
+	for _, k := range hosts {
+		own[k.Host] = true
+	}
+	names := []string{}
+	for _, k := range keys {
+		if !own[k.Host] {
+			names = append(names, k.Host)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// listed names at most ten of names, and counts the rest.
+func listed(names []string) string {
+	const most = 10
+	if len(names) <= most {
+		return Line(strings.Join(names, ", "))
+	}
+	return Line(fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most))
+}
