@@ -1,0 +1,173 @@
+package awssim
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+)
+
+// stickyCookie keeps its holder on a target group while it lasts; the second
+// one is its copy for requests from other origins.
+const (
+	stickyCookie     = "AWSALBTG"
+	stickyCookieCORS = "AWSALBTGCORS"
+)
+
+// route serves one request by the rules in force now, so that kept-alive
+// connections follow a change like new ones.
+func (srv *server) route(w http.ResponseWriter, r *http.Request) {
+	rule := srv.listener.current(srv.now()).find(newView(r))
+	if rule == nil {
+		respond(w, http.StatusServiceUnavailable)
+		return
+	}
+	for _, next := range rule.steps {
+		switch next.action.Type {
+		case types.ActionTypeEnumForward:
+			srv.forward(w, r, next.forward, rule.rewrite)
+			return
+		case types.ActionTypeEnumRedirect:
+			srv.redirect(w, r, next.action.RedirectConfig)
+			return
+		case types.ActionTypeEnumFixedResponse:
+			fixedResponse(w, next.action.FixedResponseConfig)
+			return
+		case types.ActionTypeEnumAuthenticateOidc, types.ActionTypeEnumAuthenticateCognito, types.ActionTypeEnumJwtValidation:
+			if !srv.authenticated(w, r, next.action) {
+				return
+			}
+		}
+	}
+}
+
+// forward passes a request on to a target of a group chosen by cookie or by
+// weight. There is no failover from one group to another.
+func (srv *server) forward(w http.ResponseWriter, r *http.Request, f *forward, rewrite func(*http.Request)) {
+	chosen, ok := srv.stuck(r, f)
+	if !ok {
+		chosen, ok = f.pick(srv.intN)
+	}
+	if !ok {
+		respond(w, http.StatusServiceUnavailable)
+		return
+	}
+	target, _, ok := chosen.pool.pick()
+	if !ok {
+		respond(w, http.StatusServiceUnavailable)
+		return
+	}
+	proxy := &httputil.ReverseProxy{
+		Transport: chosen.pool.transport,
+		Rewrite: func(pr *httputil.ProxyRequest) {
+			srv.toTarget(pr, target, chosen.pool.secure)
+			rewrite(pr.Out)
+		},
+		ModifyResponse: func(answer *http.Response) error {
+			if f.sticky > 0 {
+				srv.stick(answer.Header, chosen.id, f.sticky)
+			}
+			return nil
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			srv.log.Debug("a target did not answer", "target", target, "error", err)
+			var timeout net.Error
+			if errors.As(err, &timeout) && timeout.Timeout() && !errors.Is(err, context.Canceled) {
+				respond(w, http.StatusGatewayTimeout)
+				return
+			}
+			respond(w, http.StatusBadGateway)
+		},
+	}
+	proxy.ServeHTTP(w, r)
+}
+
+// toTarget turns a request into the one that the target gets: for the same
+// host and path, with the client added to the X-Forwarded headers.
+func (srv *server) toTarget(pr *httputil.ProxyRequest, target netip.AddrPort, secure bool) {
+	out := pr.Out
+	out.URL.Scheme, out.URL.Host = "http", target.String()
+	if secure {
+		out.URL.Scheme = "https"
+	}
+	out.Host = pr.In.Host
+	// The proxy has dropped parts of the query that Go cannot read.
+	out.URL.RawQuery = pr.In.URL.RawQuery
+	client := hostOf(pr.In.RemoteAddr)
+	if before := pr.In.Header.Values("X-Forwarded-For"); len(before) > 0 {
+		client = strings.Join(before, ", ") + ", " + client
+	}
+	out.Header.Set("X-Forwarded-For", client)
+	out.Header.Set("X-Forwarded-Proto", strings.ToLower(string(srv.protocol)))
+	out.Header.Set("X-Forwarded-Port", strconv.Itoa(int(srv.port)))
+}
+
+// stick gives the client the cookies that keep it on a group.
+func (srv *server) stick(header http.Header, group string, duration time.Duration) {
+	expires := srv.now().Add(duration)
+	value := base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(expires.Unix(), 10) + " " + group))
+	plain := &http.Cookie{Name: stickyCookie, Value: value, Path: "/", Expires: expires}
+	cors := &http.Cookie{
+		Name: stickyCookieCORS, Value: value, Path: "/", Expires: expires,
+		SameSite: http.SameSiteNoneMode, Secure: srv.protocol == types.ProtocolEnumHttps,
+	}
+	header.Add("Set-Cookie", plain.String())
+	header.Add("Set-Cookie", cors.String())
+}
+
+// stuck gives the group that the client's cookie names. Its weight does not
+// matter, but the forward must still name it.
+func (srv *server) stuck(r *http.Request, f *forward) (share, bool) {
+	if f.sticky == 0 {
+		return share{}, false
+	}
+	for _, name := range []string{stickyCookie, stickyCookieCORS} {
+		cookie, err := r.Cookie(name)
+		if err != nil {
+			continue
+		}
+		raw, err := base64.RawURLEncoding.DecodeString(cookie.Value)
+		until, group, _ := strings.Cut(string(raw), " ")
+		expires, errNumber := strconv.ParseInt(until, 10, 64)
+		if err != nil || errNumber != nil || srv.now().Unix() >= expires {
+			continue
+		}
+		for _, candidate := range f.shares {
+			if candidate.id == group {
+				return candidate, true
+			}
+		}
+	}
+	return share{}, false
+}
+
+// respond answers in the load balancer's own name.
+func respond(w http.ResponseWriter, status int) {
+	text := fmt.Sprintf("%d %s", status, statusText(status))
+	w.Header().Set("Server", "awselb/2.0")
+	w.Header().Set("Content-Type", "text/html")
+	w.WriteHeader(status)
+	// A client that is gone misses nothing.
+	_, _ = fmt.Fprintf(w, "<html>\r\n<head><title>%s</title></head>\r\n<body><center><h1>%s</h1></center></body>\r\n</html>\r\n", text, text)
+}
+
+// statusText names statuses as ALBs do, which differs from Go once or twice.
+func statusText(status int) string {
+	switch status {
+	case http.StatusServiceUnavailable:
+		return "Service Temporarily Unavailable"
+	case http.StatusGatewayTimeout:
+		return "Gateway Time-out"
+	default:
+		return http.StatusText(status)
+	}
+}
