@@ -28,9 +28,10 @@ type ProbeTarget struct {
 	// Authority is the Host header, and the SNI name when SNI is set. A
 	// wildcard host is probed as cutover-probe.<rest>.
 	Authority string
-	SNI       bool // false as an ALB does towards its targets (istio/istio#31421)
-	Forwarded bool // send X-Forwarded-For and X-Forwarded-Proto as an ALB does
-	ProxyV2   bool // send a PROXY v2 header first
+	URLPath   string // "" for "/"; a path rule is proven by a path of its own
+	SNI       bool   // false as an ALB does towards its targets (istio/istio#31421)
+	Forwarded bool   // send X-Forwarded-For and X-Forwarded-Proto as an ALB does
+	ProxyV2   bool   // send a PROXY v2 header first
 	// CertSHA256 is the fingerprint that the presented certificate must have,
 	// "" when any is accepted (a passthrough lane: the application's own).
 	CertSHA256 string

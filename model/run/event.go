@@ -49,12 +49,18 @@ const (
 )
 
 // Result is how a run ended. Err is nil when it did all that was asked; its
-// kind says what stopped it (model.KindUnproven: switched, but not proven in time).
+// kind says what stopped it (model.KindUnproven: switched, but not proven in
+// time).
 type Result struct {
 	Run     string
 	Outcome Outcome
 	Err     error
-	// Skipped are hosts that were left because a gate did not pass, with the gate.
+	// Unsettled is set when it is not known whether a change was made, or when
+	// one could not be put back: recovery is needed.
+	Unsettled bool
+	// Interrupted is set when the run was asked to stop before its end.
+	Interrupted bool
+	// Skipped are the gates because of which hosts were left.
 	Skipped []model.HostGate
 }
 
@@ -62,7 +68,6 @@ type Result struct {
 type Options struct {
 	Wait        time.Duration // how long gates may say wait; 0 does not wait
 	Proof       time.Duration // how long to wait for proof; 0 does not
-	Overrides   []model.Override
-	SkipBlocked bool
-	Force       bool // a way back overwrites what somebody else changed
+	SkipBlocked bool          // leave hosts whose gates do not pass, and move the others
+	Force       bool          // a way back overwrites what somebody else changed
 }

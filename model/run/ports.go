@@ -17,28 +17,14 @@ type Port interface {
 
 // Journal is where a Runner records what it is about to do and what came of it.
 type Journal interface {
-	// Intent is durable before it returns. It returns the entry's number.
-	Intent(e Entry) (seq uint64, err error)
-	// Outcome records what became of an intent: nil for done.
-	Outcome(intent uint64, e Entry, failed error) error
-	// Note records what is worth remembering beside changes: overrides, proofs.
-	Note(e Entry) error
-}
-
-// Entry is what a Runner tells the journal of one change or note.
-type Entry struct {
-	Run    string
-	Change *model.Change // nil for notes on a host
-	To     model.SideName
-	Hosts  []model.HostKey
-	Proof  model.Proof // for a note on proof
-	Gate   model.GateID
-	Reason string
+	// Append makes the entry durable before it returns its number.
+	Append(e model.Entry) (seq uint64, err error)
+	// KeepScript keeps the script of a run's way back and returns its path.
+	KeepScript(run, script string) (path string, err error)
 }
 
 // Proving is one piece of news from a proof under way.
 type Proving struct {
-	Host   model.HostKey
 	Proof  model.Proof // unproven while it goes on
 	Detail string      // "2 of 3 by access log"
 }
@@ -46,9 +32,12 @@ type Proving struct {
 // Prover shows that requests for the host through the load balancer, begun
 // after the moment given, are answered by the side. It reports on its way and
 // returns when proven, when it finds that the side cannot be told
-// (ProofUnconfirmed), or unproven when ctx ends.
+// (ProofUnconfirmed), or unproven when ctx ends. It may be called concurrently.
 type Prover func(ctx context.Context, host model.HostKey, to model.SideName, after time.Time, report func(Proving)) Proving
 
-// Judge gives the plan's gates by the newest observation; the Runner asks
-// before the first change and while gates say wait.
-type Judge func(ctx context.Context, p model.Plan) ([]model.HostGate, error)
+// Judge gives the plan's gates by the newest observation, overrides applied.
+// The Runner asks before every change and while gates say wait.
+type Judge func(ctx context.Context, p model.Plan) (model.Plan, error)
+
+// Narrow plans the same intent anew without the hosts given.
+type Narrow func(p model.Plan, without []model.HostKey) (model.Plan, error)

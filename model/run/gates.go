@@ -1,0 +1,143 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/istio-cutover/cutover/model"
+)
+
+// awaitGates judges until no gate says wait, or until Options.Wait is over,
+// and leaves in the plan what may go.
+func (x *execution) awaitGates(ctx context.Context) error {
+	deadline := x.Now().Add(x.options.Wait)
+	said := ""
+	for {
+		p, err := x.Judge(ctx, x.plan)
+		if err != nil {
+			return err
+		}
+		x.plan = p
+		waiting := open(p, model.Wait)
+		blocked := open(p, model.Block)
+		stop := len(blocked) > 0 && !x.options.SkipBlocked
+		if stop || len(waiting) == 0 || !x.Now().Before(deadline) {
+			return x.admit(ctx, blocked, waiting)
+		}
+		if text := gateText(waiting); text != said {
+			said = text
+			x.say(Event{Event: Waiting, Host: waiting[0].Host.Host, Key: waiting[0].Host, Hosts: hostsOf(waiting), Detail: text})
+		}
+		if err := x.pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// admit refuses the plan, or leaves out the hosts that may not go.
+func (x *execution) admit(ctx context.Context, blocked, waiting []model.HostGate) error {
+	if len(blocked)+len(waiting) == 0 {
+		return nil
+	}
+	if x.options.SkipBlocked && x.Narrow != nil {
+		x.skipped = append(slices.Clone(blocked), waiting...)
+		p, err := x.Narrow(x.plan, hostsOf(x.skipped))
+		if err != nil {
+			return err
+		}
+		x.plan = p
+		// The others passed a moment ago; without their neighbours they may not.
+		if p, err = x.Judge(ctx, p); err != nil {
+			return err
+		}
+		x.plan = p
+		blocked, waiting = open(p, model.Block), open(p, model.Wait)
+		if len(blocked)+len(waiting) == 0 {
+			return nil
+		}
+	}
+	return refusal(blocked, waiting)
+}
+
+func refusal(blocked, waiting []model.HostGate) error {
+	kind, gates := model.KindBlocked, blocked
+	if len(gates) == 0 {
+		kind, gates = model.KindNotReady, waiting
+	}
+	remedy := "mend what the gate names, or go without these hosts (--skip-blocked)"
+	if kind == model.KindNotReady {
+		remedy = "wait longer (--wait), or look at what the gate names"
+	}
+	return &model.Error{
+		Kind: kind, Operation: "gate " + string(gates[0].ID), Object: gates[0].Host.Host,
+		Message: gateText(gates), Remedy: remedy,
+	}
+}
+
+// judgeRest judges, before the change i, what is still to be done: the world
+// may have changed since the run began.
+func (x *execution) judgeRest(ctx context.Context, i int) error {
+	rest := x.plan
+	rest.Changes = x.plan.Changes[i:]
+	p, err := x.Judge(ctx, rest)
+	if err != nil {
+		return err
+	}
+	hosts := p.Changes[0].Hosts
+	here := func(gates []model.HostGate) []model.HostGate {
+		return slices.DeleteFunc(gates, func(g model.HostGate) bool { return !slices.Contains(hosts, g.Host) })
+	}
+	blocked, waiting := here(open(p, model.Block)), here(open(p, model.Wait))
+	if len(blocked)+len(waiting) == 0 {
+		return nil
+	}
+	return refusal(blocked, waiting)
+}
+
+// open returns the gates with the verdict that are not overridden.
+func open(p model.Plan, v model.Verdict) []model.HostGate {
+	var out []model.HostGate
+	for _, g := range p.Gates {
+		if g.Verdict == v && g.Overridden == "" {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+func hostsOf(gates []model.HostGate) []model.HostKey {
+	var out []model.HostKey
+	for _, g := range gates {
+		if !slices.Contains(out, g.Host) {
+			out = append(out, g.Host)
+		}
+	}
+	return out
+}
+
+func gateText(gates []model.HostGate) string {
+	parts := []string{}
+	for _, g := range gates {
+		if text := string(g.ID) + ": " + g.Reason; !slices.Contains(parts, text) {
+			parts = append(parts, text)
+		}
+	}
+	const most = 3
+	if n := len(parts) - most; n > 0 {
+		parts = append(parts[:most], fmt.Sprintf("and %d more", n))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// serial keeps two proofs from speaking at once.
+func serial(emit func(Event)) func(Event) {
+	var mu sync.Mutex
+	return func(e Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		emit(e)
+	}
+}
