@@ -49,7 +49,7 @@ func kindOf(err error) model.ProbeErrorKind {
 	var (
 		at          *phaseError
 		certificate *certificateError
-		alert       tls.AlertError
+		operation   *net.OpError
 		notTLS      tls.RecordHeaderError
 		network     net.Error
 	)
@@ -57,7 +57,8 @@ func kindOf(err error) model.ProbeErrorKind {
 	switch {
 	case errors.As(err, &certificate):
 		return model.ProbeCertificate
-	case errors.As(err, &alert):
+	case errors.As(err, &operation) && operation.Op == "remote error":
+		// crypto/tls reports the other end's alerts so; their type is its own.
 		return model.ProbeTLSAlert
 	case errors.As(err, &notTLS):
 		return model.ProbeProtocol

@@ -37,6 +37,18 @@ func (c *counter) probe(_ context.Context, t model.ProbeTarget) model.ProbeResul
 	return model.ProbeResult{Target: t, Began: time.Now(), Status: 200, Backend: true, Phases: model.Phases{Total: 5}}
 }
 
+func (c *counter) atMost() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.most
+}
+
+func (c *counter) all() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.total
+}
+
 func (c *counter) count(t model.ProbeTarget) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -99,11 +111,11 @@ func TestStagedHostsComeFirstUnderOverload(t *testing.T) {
 		all := targets(300, 3) // 180 probes/s if nothing bounded them.
 		e.SetTargets(all)
 		time.Sleep(30 * time.Second)
-		before := c.total
+		before := c.all()
 		all[0].Staged, all[1].Staged = true, true
 		e.SetTargets(all)
 		time.Sleep(10 * time.Second)
-		if n := c.total - before; n > 210 {
+		if n := c.all() - before; n > 210 {
 			t.Errorf("%d probes in 10 s, 20/s allowed", n)
 		}
 		for _, x := range all[:2] {
@@ -111,8 +123,8 @@ func TestStagedHostsComeFirstUnderOverload(t *testing.T) {
 				t.Errorf("staged %v: %d probes in 10 s", x, n)
 			}
 		}
-		if c.most > 16 {
-			t.Errorf("%d probes at once", c.most)
+		if c.atMost() > 16 {
+			t.Errorf("%d probes at once", c.atMost())
 		}
 	})
 }
@@ -124,14 +136,14 @@ func TestPauseAndForget(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		e.Pause(true)
 		time.Sleep(time.Second)
-		before := c.total
+		before := c.all()
 		time.Sleep(time.Minute)
-		if c.total != before {
-			t.Errorf("%d probes while paused", c.total-before)
+		if c.all() != before {
+			t.Errorf("%d probes while paused", c.all()-before)
 		}
 		e.Pause(false)
 		time.Sleep(20 * time.Second)
-		if c.total == before {
+		if c.all() == before {
 			t.Error("no probes after the pause")
 		}
 		e.SetTargets(nil)
@@ -147,8 +159,8 @@ func TestOneNodeIsNotFlooded(t *testing.T) {
 	in(t, c, Limits{PerSecond: 100, PerNode: 5, Idle: time.Second}, func(e *Engine) {
 		e.SetTargets(targets(20, 1))
 		time.Sleep(20 * time.Second)
-		if c.total > 5*20+10 || c.total < 5*20-10 {
-			t.Errorf("%d probes of one node in 20 s, 5/s allowed", c.total)
+		if c.all() > 5*20+10 || c.all() < 5*20-10 {
+			t.Errorf("%d probes of one node in 20 s, 5/s allowed", c.all())
 		}
 	})
 }
