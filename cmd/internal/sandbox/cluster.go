@@ -96,11 +96,12 @@ func (f *fixture) node(n node) {
 // the pods of its own namespace only.
 func (f *fixture) istiod() {
 	labels := map[string]string{"app": "istiod"}
+	replicas := int32(1)
 	f.create(&appsv1.Deployment{
 		TypeMeta:   kind("apps/v1", "Deployment"),
 		ObjectMeta: metav1.ObjectMeta{Name: "istiod", Namespace: "istio-system", Labels: labels},
 		Spec: appsv1.DeploymentSpec{
-			Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Replicas: &replicas, Selector: &metav1.LabelSelector{MatchLabels: labels},
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: labels},
 				Spec: corev1.PodSpec{Containers: []corev1.Container{{
@@ -109,7 +110,14 @@ func (f *fixture) istiod() {
 				}}},
 			},
 		},
+		Status: available(replicas),
 	})
+}
+
+func available(replicas int32) appsv1.DeploymentStatus {
+	return appsv1.DeploymentStatus{
+		Replicas: replicas, ReadyReplicas: replicas, AvailableReplicas: replicas, UpdatedReplicas: replicas,
+	}
 }
 
 // ingress creates one side's workload: Deployment, NodePort Service and a ready
@@ -127,7 +135,7 @@ func (f *fixture) ingress(s side, net *network, pod *int) {
 			Replicas: &replicas, Selector: &metav1.LabelSelector{MatchLabels: labels},
 			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: spec},
 		},
-		Status: appsv1.DeploymentStatus{Replicas: replicas, ReadyReplicas: replicas, AvailableReplicas: replicas, UpdatedReplicas: replicas},
+		Status: available(replicas),
 	})
 	f.create(&corev1.Service{
 		TypeMeta: kind("v1", "Service"), ObjectMeta: meta,

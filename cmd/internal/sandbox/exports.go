@@ -19,12 +19,17 @@ func (s *Sandbox) AWSEndpoint() string {
 }
 
 // Env is what a program must find in its environment to live in the sandbox, as
-// KEY=value.
+// KEY=value. The endpoints of single services are named too, as one that the
+// caller's environment has would lead out of the sandbox; the AWS CLI wants a
+// default Region.
 func (s *Sandbox) Env() []string {
 	return []string{
 		"KUBECONFIG=" + s.Kubeconfig(),
 		"AWS_ENDPOINT_URL=" + s.AWSEndpoint(),
+		"AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2=" + s.AWSEndpoint(),
+		"AWS_ENDPOINT_URL_STS=" + s.AWSEndpoint(),
 		"AWS_REGION=" + region,
+		"AWS_DEFAULT_REGION=" + region,
 		"AWS_ACCESS_KEY_ID=sandbox",
 		"AWS_SECRET_ACCESS_KEY=sandbox",
 		"AWS_EC2_METADATA_DISABLED=true",

@@ -41,6 +41,9 @@ type network struct {
 func claimNetwork(ctx context.Context) (*network, error) {
 	var refused error
 	for b := byte(1); b < 255; b++ {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		n := &network{prefix: [3]byte{127, 77, b}, nextBalancer: hostFirstBalancer}
 		claim, err := n.listen(ctx, hostAPIs, apiPort)
 		if err == nil {
@@ -48,7 +51,7 @@ func claimNetwork(ctx context.Context) (*network, error) {
 			return n, nil
 		}
 		if !errors.Is(err, syscall.EADDRINUSE) {
-			return nil, err
+			return nil, fmt.Errorf("use a loopback network: %w", err)
 		}
 		refused = err
 	}

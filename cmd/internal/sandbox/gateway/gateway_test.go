@@ -279,8 +279,8 @@ func TestRequests(t *testing.T) {
 				t.Errorf("x-envoy-upstream-service-time present: %v, want %v", got, c.backend)
 			}
 			passthrough := c.sni == "x.raw.test"
-			if server := response.Header.Get("Server"); !passthrough && server != "istio-envoy" {
-				t.Errorf("server: %q, want istio-envoy", server)
+			if servers := response.Header.Values("Server"); !passthrough && !slices.Equal(servers, []string{"istio-envoy"}) {
+				t.Errorf("server: %q, want istio-envoy", servers)
 			}
 			if passthrough {
 				if got := response.TLS.PeerCertificates[0].Raw; !bytes.Equal(got, w.raw.Certificate[0]) {

@@ -103,8 +103,8 @@ func (m *Mesh) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "connection unknown", http.StatusInternalServerError)
 		return
 	}
-	w.Header().Set("Server", "istio-envoy")
 	if f.target == statusPort {
+		w.Header().Set("Server", "istio-envoy")
 		if r.URL.Path != "/healthz/ready" {
 			w.WriteHeader(http.StatusNotFound)
 		}
@@ -154,6 +154,7 @@ func (m *Mesh) answer(e *exchange) {
 // own writes an answer of the gateway's own.
 func (e *exchange) own(status int, flags, details, text string) {
 	e.flags, e.details = flags, details
+	e.Header().Set("Server", "istio-envoy")
 	if text != "" {
 		e.Header().Set("Content-Type", "text/plain")
 	}

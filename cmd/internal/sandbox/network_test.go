@@ -1,0 +1,70 @@
+package sandbox
+
+import (
+	"context"
+	"net"
+	"testing"
+)
+
+// claim takes a network for the time of a test.
+func claim(t *testing.T) *network {
+	t.Helper()
+	n, err := claimNetwork(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.claim.Close() })
+	return n
+}
+
+func TestNetworksAreDistinct(t *testing.T) {
+	a, b := claim(t), claim(t)
+	if a.prefix == b.prefix {
+		t.Errorf("both have %v", a.prefix)
+	}
+	for _, n := range a.nodes() {
+		if !n.address.IsLoopback() || len(n.instance) != len("i-0123456789abcdef0") {
+			t.Errorf("node %+v", n)
+		}
+	}
+}
+
+func TestBalancerAddressesRunOut(t *testing.T) {
+	n := claim(t)
+	for range hostLastBalancer - hostFirstBalancer + 1 {
+		if _, err := n.balancerAddress(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if address, err := n.balancerAddress(); err == nil {
+		t.Errorf("one more: %v", address)
+	}
+}
+
+func TestListenerPorts(t *testing.T) {
+	n := claim(t)
+	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", n.address(hostAPIs).String()+":80")
+	if err == nil {
+		defer taken.Close()
+	}
+	// Either another program has port 80 or this process may not bind it.
+	ports := n.listenerPorts(t.Context())
+	if got := ports(80); got != 8080 {
+		t.Errorf("port 80 becomes %d, want 8080", got)
+	}
+	if got := ports(443); got != 443 && got != 8443 {
+		t.Errorf("port 443 becomes %d", got)
+	}
+	if got := ports(9443); got != 9443 {
+		t.Errorf("port 9443 becomes %d", got)
+	}
+}
+
+func TestClaimEndsWithContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if n, err := claimNetwork(ctx); err == nil {
+		n.claim.Close()
+		t.Error("claimed under a context that had ended")
+	}
+}
