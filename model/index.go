@@ -20,6 +20,7 @@ type index struct {
 	gatewayNames map[string]gatewayPair  // by lane
 	members      map[string][]membership // by target group
 	owners       map[string]owners       // by lane
+	published    owners                  // of all lanes: names of one lane can reach listeners of another
 	ruleHosts    map[string][]HostKey    // by rule
 }
 

@@ -9,12 +9,13 @@ import (
 // joinRoutes finds the routes of every host: on each listener of the load
 // balancers that the lane's groups are on, the rules that its requests reach.
 func (s *Snapshot) joinRoutes() {
-	s.index.owners = map[string]owners{}
+	s.index.owners, s.index.published = map[string]owners{}, owners{}
 	for _, h := range s.Hosts {
 		if s.index.owners[h.Lane] == nil {
 			s.index.owners[h.Lane] = owners{}
 		}
 		s.index.owners[h.Lane][h.Host] = true
+		s.index.published[h.Host] = true
 	}
 	tables := map[string]*ruleTable{}
 	for _, lb := range s.AWS.LoadBalancers {

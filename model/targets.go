@@ -12,7 +12,7 @@ import (
 // behind; and for each of its switchable routes the load balancer itself.
 // Hosts in staged are marked for the fast rate. The list is sorted.
 func ProbeTargets(s *Snapshot, staged map[HostKey]bool) []ProbeTarget {
-	t := targeter{s: s, ends: map[endsKey][]probeEnd{}}
+	t := targeter{s: s, ends: map[endsKey][]probeEnd{}, usual: map[string][]manner{}}
 	list := []ProbeTarget{}
 	for _, h := range s.Hosts {
 		base := ProbeTarget{Host: h.HostKey, Authority: authority(h.Host), Staged: staged[h.HostKey]}
@@ -55,8 +55,9 @@ func authority(host string) string {
 }
 
 type targeter struct {
-	s    *Snapshot
-	ends map[endsKey][]probeEnd // the same for most hosts of a lane
+	s     *Snapshot
+	ends  map[endsKey][]probeEnd // the same for most hosts of a lane
+	usual map[string][]manner    // of a lane's first host with switchable routes
 }
 
 // manner is how a type of load balancer reaches its targets for a host.
@@ -108,7 +109,13 @@ func (t *targeter) sides(list []ProbeTarget, h Host, base ProbeTarget) []ProbeTa
 // without switchable routes is reached as the others of its lane, and as
 // through a network load balancer when there are none.
 func (t *targeter) manners(h Host) []manner {
-	found := t.mannersOf(h)
+	if found := t.mannersOf(h); len(found) > 0 {
+		return found
+	}
+	if found, ok := t.usual[h.Lane]; ok {
+		return found
+	}
+	var found []manner
 	for i := 0; len(found) == 0 && i < len(t.s.Hosts); i++ {
 		if t.s.Hosts[i].Lane == h.Lane {
 			found = t.mannersOf(t.s.Hosts[i])
@@ -117,6 +124,7 @@ func (t *targeter) manners(h Host) []manner {
 	if len(found) == 0 {
 		found = []manner{{Network, PortHTTPS}}
 	}
+	t.usual[h.Lane] = found
 	return found
 }
 
