@@ -264,7 +264,9 @@ func deploymentColumns() []column {
 		}})
 	}
 	count := func(name, field string) column {
-		return column{name: name, kind: "string", cell: func(_ time.Time, o *unstructured.Unstructured) any { return strconv.FormatInt(number(o, "status", field), 10) }}
+		return column{name: name, kind: "string", cell: func(_ time.Time, o *unstructured.Unstructured) any {
+			return strconv.FormatInt(number(o, "status", field), 10)
+		}}
 	}
 	return named(column{name: "Ready", cell: func(_ time.Time, o *unstructured.Unstructured) any {
 		return fmt.Sprintf("%d/%d", number(o, "status", "readyReplicas"), number(o, "spec", "replicas"))

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -243,6 +244,9 @@ func (s *Server) statusOf(err error) metav1.Status {
 
 func (s *Server) writeError(w http.ResponseWriter, err error) {
 	status := s.statusOf(err)
+	if status.Details != nil && status.Details.RetryAfterSeconds > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(status.Details.RetryAfterSeconds)))
+	}
 	s.writeJSON(w, int(status.Code), status)
 }
 

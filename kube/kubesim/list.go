@@ -56,9 +56,13 @@ func newFilter(res *resource, opts *internalversion.ListOptions) (*filter, error
 	}
 	for _, r := range f.fields.Requirements() {
 		_, known := res.fields[r.Field]
-		if !known && r.Field != "metadata.name" && (r.Field != "metadata.namespace" || !res.namespaced) {
-			return nil, apierrors.NewBadRequest("field label not supported: " + r.Field)
+		if known || r.Field == "metadata.name" || (r.Field == "metadata.namespace" && res.namespaced) {
+			continue
 		}
+		if res.fields == nil && !res.custom {
+			return nil, apierrors.NewBadRequest(fmt.Sprintf(`%q is not a known field selector: only "metadata.name", "metadata.namespace"`, r.Field))
+		}
+		return nil, apierrors.NewBadRequest("field label not supported: " + r.Field)
 	}
 	return f, nil
 }

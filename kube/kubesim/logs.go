@@ -6,23 +6,25 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/client-go/kubernetes/scheme"
 )
 
 // errLogLimit ends a log that has reached limitBytes.
 var errLogLimit = errors.New("the log's byte limit is reached")
 
 func (s *Server) serveLog(w http.ResponseWriter, req *request) error {
-	var asked corev1.PodLogOptions
-	if err := scheme.ParameterCodec.DecodeParameters(req.query, corev1.SchemeGroupVersion, &asked); err != nil {
-		return apierrors.NewBadRequest(err.Error())
+	opts, err := s.logOptions(req.query)
+	if err != nil {
+		return err
 	}
+	container := req.query.Get("container")
 	rec, err := s.get(req.res, req.namespace, req.name)
 	if err != nil {
 		return err
@@ -35,16 +37,15 @@ func (s *Server) serveLog(w http.ResponseWriter, req *request) error {
 	if !ok {
 		return fmt.Errorf("a pod is decoded as %T", typed)
 	}
-	if err := checkContainer(pod, asked.Container); err != nil {
+	if err := checkContainer(pod, container); err != nil {
 		return err
 	}
-	opts := s.logOptions(&asked)
 
 	w.Header().Set("Content-Type", "text/plain")
 	w.Header().Set("Cache-Control", "no-cache, private")
 	w.WriteHeader(http.StatusOK)
 	out := &logWriter{w: w, left: opts.LimitBytes, limited: opts.LimitBytes > 0}
-	if err := out.flush(); err != nil || s.cfg.Logs == nil || asked.Previous {
+	if err := out.flush(); err != nil || s.cfg.Logs == nil || req.query.Get("previous") == "true" {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(req.Context())
@@ -56,7 +57,7 @@ func (s *Server) serveLog(w http.ResponseWriter, req *request) error {
 		case <-ctx.Done():
 		}
 	}()
-	err = s.cfg.Logs(ctx, req.namespace, req.name, asked.Container, opts, out)
+	err = s.cfg.Logs(ctx, req.namespace, req.name, container, opts, out)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, errLogLimit) {
 		// The answer has begun: what is left is to say it where the log would be, as a kubelet does.
 		s.log.Error("read a log", "pod", req.namespace+"/"+req.name, "error", err)
@@ -86,21 +87,47 @@ func checkContainer(pod *corev1.Pod, container string) error {
 	return nil
 }
 
-func (s *Server) logOptions(asked *corev1.PodLogOptions) LogOptions {
-	opts := LogOptions{Follow: asked.Follow, TailLines: -1, Timestamps: asked.Timestamps}
-	if asked.TailLines != nil {
-		opts.TailLines = *asked.TailLines
+// logOptions reads the parameters of pods/log.
+func (s *Server) logOptions(query url.Values) (LogOptions, error) {
+	opts := LogOptions{TailLines: -1}
+	var err error
+	flag := func(name string) bool {
+		value := query.Get(name)
+		if value == "" || err != nil {
+			return false
+		}
+		var on bool
+		if on, err = strconv.ParseBool(value); err != nil {
+			err = fmt.Errorf("%s: %w", name, err)
+		}
+		return on
 	}
-	if asked.LimitBytes != nil {
-		opts.LimitBytes = *asked.LimitBytes
+	count := func(name string, absent int64) int64 {
+		value := query.Get(name)
+		if value == "" || err != nil {
+			return absent
+		}
+		var n int64
+		if n, err = strconv.ParseInt(value, 10, 64); err == nil && n < 0 {
+			err = fmt.Errorf("must be greater than or equal to 0, not %d", n)
+		}
+		if err != nil {
+			err = fmt.Errorf("%s: %w", name, err)
+		}
+		return n
 	}
-	switch {
-	case asked.SinceTime != nil:
-		opts.SinceTime = asked.SinceTime.Time
-	case asked.SinceSeconds != nil:
-		opts.SinceTime = s.now().Add(-time.Duration(*asked.SinceSeconds) * time.Second)
+	opts.Follow, opts.Timestamps = flag("follow"), flag("timestamps")
+	opts.TailLines, opts.LimitBytes = count("tailLines", -1), count("limitBytes", 0)
+	if seconds := count("sinceSeconds", 0); seconds > 0 {
+		opts.SinceTime = s.now().Add(-time.Duration(seconds) * time.Second)
 	}
-	return opts
+	if since := query.Get("sinceTime"); since != "" && err == nil {
+		opts.SinceTime, err = time.Parse(time.RFC3339, since)
+	}
+	if err != nil {
+		return opts, apierrors.NewBadRequest(err.Error())
+	}
+	return opts, nil
 }
 
 // logWriter sends every write at once, and no more than the limit.

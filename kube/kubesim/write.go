@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"reflect"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apimachinery/pkg/watch"
 )
@@ -33,7 +35,8 @@ func (s *Server) create(res *resource, namespace string, obj *unstructured.Unstr
 		return nil, err
 	}
 	if obj.GetResourceVersion() != "" {
-		return nil, apierrors.NewBadRequest("resourceVersion should not be set on objects to be created")
+		// A real API server has no reason for this one and calls it an internal error.
+		return nil, &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Message: "resourceVersion should not be set on objects to be created"}}
 	}
 	obj, err := normalize(res, obj, opts.strict)
 	if err != nil {
@@ -241,11 +244,13 @@ func checkPreconditions(res *resource, obj *unstructured.Unstructured, want *met
 	if want == nil {
 		return nil
 	}
+	// The kind stands where the resource should: the API server's own words.
+	kind := schema.GroupResource{Group: res.group, Resource: res.kind}
 	if want.UID != nil && *want.UID != obj.GetUID() {
-		return apierrors.NewConflict(res.groupResource(), obj.GetName(), fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", *want.UID, obj.GetUID())) //nolint:staticcheck // The API server's own words.
+		return apierrors.NewConflict(kind, obj.GetName(), fmt.Errorf("the UID in the precondition (%s) does not match the UID in record (%s). The object might have been deleted and then recreated", *want.UID, obj.GetUID())) //nolint:staticcheck // The API server's own words.
 	}
 	if want.ResourceVersion != nil && *want.ResourceVersion != obj.GetResourceVersion() {
-		return apierrors.NewConflict(res.groupResource(), obj.GetName(), fmt.Errorf("Precondition failed: ResourceVersion in precondition: %v, ResourceVersion in object meta: %v", *want.ResourceVersion, obj.GetResourceVersion())) //nolint:staticcheck // The API server's own words.
+		return apierrors.NewConflict(kind, obj.GetName(), fmt.Errorf("the ResourceVersion in the precondition (%s) does not match the ResourceVersion in record (%s). The object might have been modified", *want.ResourceVersion, obj.GetResourceVersion())) //nolint:staticcheck // The API server's own words.
 	}
 	return nil
 }
