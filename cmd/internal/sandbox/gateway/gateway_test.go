@@ -191,6 +191,20 @@ func start(t *testing.T) *world {
 		fmt.Fprintf(w, "%s %s", r.Header.Get("X-Forwarded-Proto"), r.Header.Get("X-Forwarded-For"))
 	}))
 	t.Cleanup(app.Close)
+	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") == "" {
+			return
+		}
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "echo")
+		w.WriteHeader(http.StatusSwitchingProtocols)
+		conn, buffered, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			io.Copy(conn, buffered)
+			conn.Close()
+		}
+	}))
+	t.Cleanup(echo.Close)
 	raw := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "raw") }))
 	w := &world{memory: &memory{objects: map[string]*unstructured.Unstructured{}}, raw: pair(t, "x.raw.test")}
 	raw.TLS = &tls.Config{Certificates: []tls.Certificate{w.raw}}
@@ -198,6 +212,7 @@ func start(t *testing.T) *world {
 	t.Cleanup(raw.Close)
 	addresses := map[string]netip.AddrPort{
 		"app.app.svc.cluster.local":     netip.MustParseAddrPort(app.Listener.Addr().String()),
+		"echo.app.svc.cluster.local":    netip.MustParseAddrPort(echo.Listener.Addr().String()),
 		"raw.app.svc.cluster.local":     netip.MustParseAddrPort(raw.Listener.Addr().String()),
 		"refused.app.svc.cluster.local": netip.MustParseAddrPort("127.66.1.250:1"),
 	}
@@ -334,37 +349,36 @@ func TestHandshakeWithoutFilterChain(t *testing.T) {
 	}
 }
 
-func TestConfigurationIsFollowed(t *testing.T) {
-	w := start(t)
-	status := func(port int, sni, url string) string {
+// eventually asks a NodePort until the answer has the status, or the connection is "refused".
+func (w *world) eventually(t *testing.T, want string, port int, sni, url string) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+		got := "failed"
 		response, _, err := get(t, port, sni, url, "test")
 		switch {
+		case err == nil:
+			got = fmt.Sprint(response.StatusCode)
 		case errors.Is(err, syscall.ECONNREFUSED):
-			return "refused"
-		case err != nil:
-			return "failed"
+			got = "refused"
 		}
-		return fmt.Sprint(response.StatusCode)
-	}
-	eventually := func(want string, port int, sni, url string) {
-		t.Helper()
-		deadline := time.Now().Add(5 * time.Second)
-		for got := ""; time.Now().Before(deadline); {
-			if got = status(port, sni, url); got == want {
-				return
-			}
+		if got == want {
+			return
 		}
-		t.Fatalf("%s never became %s", url, want)
 	}
-	eventually("404", 30443, "b.a.test", "https://b.a.test/")
+	t.Fatalf("%s never became %s", url, want)
+}
+
+func TestConfigurationIsFollowed(t *testing.T) {
+	w := start(t)
+	w.eventually(t, "404", 30443, "b.a.test", "https://b.a.test/")
 	w.apply(t, `{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: b, namespace: istio-system}, spec: {hosts: ['*.a.test'], gateways: [public], http: [{route: [{destination: {host: app.app, port: {number: 80}}}]}]}}`)
-	eventually("200", 30443, "b.a.test", "https://b.a.test/")
-	eventually("404", 30443, "app.a.test", "https://app.a.test/")
+	w.eventually(t, "200", 30443, "b.a.test", "https://b.a.test/")
+	w.eventually(t, "404", 30443, "app.a.test", "https://app.a.test/")
 	w.apply(t, secret(t, "lost", pair(t, "lost.a.test")))
-	eventually("200", 30443, "lost.a.test", "https://lost.a.test/")
-	eventually("200", 30021, "", "http://node/healthz/ready")
+	w.eventually(t, "200", 30443, "lost.a.test", "https://lost.a.test/")
+	w.eventually(t, "200", 30021, "", "http://node/healthz/ready")
 	w.apply(t, `{apiVersion: v1, kind: Pod, metadata: {name: gw-1, namespace: istio-system, labels: {app: gw}}, status: {conditions: [{type: Ready, status: "False"}]}}`)
-	eventually("refused", 30021, "", "http://node/healthz/ready")
+	w.eventually(t, "refused", 30021, "", "http://node/healthz/ready")
 	w.apply(t, `{apiVersion: v1, kind: Service, metadata: {name: gw, namespace: istio-system}, spec: "nonsense"}`)
 }
 

@@ -68,7 +68,8 @@ type exchange struct {
 }
 
 func (e *exchange) WriteHeader(status int) {
-	if e.status == 0 && status >= 200 {
+	// Informational answers come before the one that counts.
+	if e.status == 0 && status >= http.StatusOK {
 		e.status = status
 	}
 	e.ResponseWriter.WriteHeader(status)
@@ -209,6 +210,10 @@ func (m *Mesh) newProxy() *httputil.ReverseProxy {
 		ModifyResponse: func(response *http.Response) error {
 			e := exchangeOf(response.Request.Context())
 			e.serviceTime = itoa(int(m.config.Now().Sub(e.start).Milliseconds()))
+			if response.StatusCode == http.StatusSwitchingProtocols {
+				// The proxy takes the connection over and writes no header here.
+				e.status = response.StatusCode
+			}
 			response.Header.Set("Server", "istio-envoy")
 			response.Header.Set("X-Envoy-Upstream-Service-Time", e.serviceTime)
 			return nil
