@@ -78,8 +78,11 @@ func (o owners) ownsAll(value string) (string, bool) {
 		return host, host != ""
 	}
 	// The shortest and the longest names decide: a wildcard has to take both.
-	host := o.owner(fill(value, longName))
-	if !IsWildcard(host) || o.owner(fill(value, 0)) != host {
+	host, shortest := o.owner(fill(value, longName)), fill(value, 0)
+	if !requestable(shortest) {
+		shortest = fill(value, 1)
+	}
+	if !IsWildcard(host) || o.owner(shortest) != host {
 		return "", false
 	}
 	for other := range o {
@@ -89,6 +92,10 @@ func (o owners) ownsAll(value string) (string, bool) {
 	}
 	return host, true
 }
+
+// requestable reports whether a request can ask for a name: none does for ""
+// or for one that begins with a dot, though patterns match them.
+func requestable(name string) bool { return name != "" && name[0] != '.' }
 
 // fill returns a name that the pattern matches: each ? one fresh character,
 // each * n of them.
@@ -120,7 +127,7 @@ func overlaps(value, host string) []string {
 	suffix := host[1:]
 	var names []string
 	add := func(name string) {
-		if Publishes(host, name) && MatchHost(value, name) && !slices.Contains(names, name) {
+		if requestable(name) && Publishes(host, name) && MatchHost(value, name) && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
