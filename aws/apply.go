@@ -71,10 +71,10 @@ func (c *Client) Write(ctx context.Context, change model.Change) error {
 	}
 	if change.Op == model.OpModifyRule {
 		in := &elb.ModifyRuleInput{RuleArn: &change.Rule, Actions: actions}
-		err = modifyCall(ctx, c, "ModifyRule", change.Rule, in, c.elb.ModifyRule)
+		err = modifyCall(ctx, c, "ModifyRule", change.Rule, in, c.writer.ModifyRule)
 	} else {
 		in := &elb.ModifyListenerInput{ListenerArn: &change.Listener, DefaultActions: actions}
-		err = modifyCall(ctx, c, "ModifyListener", change.Listener, in, c.elb.ModifyListener)
+		err = modifyCall(ctx, c, "ModifyListener", change.Listener, in, c.writer.ModifyListener)
 	}
 	// A failed write is looked at too: it may have been made all the same.
 	c.touch(change.Listener)

@@ -55,7 +55,8 @@ type CallInfo struct {
 // Client reaches ELBv2 and STS in one account and Region. All methods are safe
 // for concurrent use. Errors are *model.Error.
 type Client struct {
-	elb     *elb.Client
+	elb     *elb.Client // reads
+	writer  *elb.Client
 	sts     *sts.Client
 	creds   *credentials
 	pace    *pacer
@@ -117,6 +118,8 @@ func newClient(ctx context.Context, opts Options, more ...func(*config.LoadOptio
 		touched: map[string]bool{},
 	}
 	c.elb = elb.NewFromConfig(cfg, func(o *elb.Options) { o.Retryer = newRetryer(c.pace) })
+	// AWS counts writes apart, so throttled reads need not slow them down.
+	c.writer = elb.NewFromConfig(cfg, func(o *elb.Options) { o.Retryer = newRetryer(nil) })
 	c.sts = sts.NewFromConfig(cfg, func(o *sts.Options) { o.Retryer = newRetryer(nil) })
 	c.account = model.Account{Region: cfg.Region, Endpoint: endpoint(ctx, c.elb)}
 	return c, nil

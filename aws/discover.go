@@ -158,10 +158,11 @@ func (r *round) lost() bool {
 	return r.answers == 0 && r.failed > 0 && r.shared != nil
 }
 
-// giveUp notes the shared failure for all that was due and is not tried.
+// giveUp notes the shared failure for all that was due and is not tried. Rules
+// stand for those of network load balancers, too.
 func (r *round) giveUp() {
 	for p := range r.due {
-		if len(r.failures[p]) == 0 {
+		if p != partNetworkRules && len(r.failures[p]) == 0 {
 			r.failures[p] = []failure{{err: r.shared}}
 		}
 	}

@@ -15,6 +15,7 @@ import (
 )
 
 const (
+	notAWS            = "the answer is not one of AWS's: "
 	remedyLogin       = "log in to AWS again (aws sso login, or renew the keys); cutover goes on by itself"
 	remedyThrottled   = "other tools share the account's request quota; wait a little and try again"
 	remedyUnreachable = "check the network, the proxy and AWS_ENDPOINT_URL"
@@ -31,28 +32,31 @@ func classify(operation, object string, err, last error) *model.Error {
 	// A call that ran out of time between two attempts failed for the reason
 	// of the earlier one.
 	var api smithy.APIError
-	if errors.Is(err, context.DeadlineExceeded) && last != nil && !errors.As(err, &api) {
+	waited := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errNoToken)
+	if waited && last != nil && !errors.As(err, &api) {
 		e.Err = fmt.Errorf("%w (gave up: %w)", last, err)
 		err = last
 	}
 	var noCredentials *credentialsError
 	var deserialization *smithy.DeserializationError
 	var network net.Error
+	var response *smithyhttp.ResponseError
 	var send *smithyhttp.RequestSendError
 	switch {
-	case errors.Is(err, errNoToken):
-		e.Kind, e.Message, e.Remedy = model.KindThrottled, errNoToken.Error(), remedyThrottled
 	case errors.As(err, &noCredentials):
 		e.Kind, e.Message, e.Remedy = model.KindAccess, noCredentials.Error(), remedyLogin
 	case errors.As(err, &api):
 		describe(e, api, err)
+	case errors.Is(err, errNoToken):
+		e.Kind, e.Message, e.Remedy = model.KindThrottled, errNoToken.Error(), remedyThrottled
 	case errors.As(err, &deserialization):
-		e.Kind, e.Message = model.KindUnreachable, "the answer is not one of AWS's: "+deserialization.Err.Error()
-		e.Remedy = remedyUnreachable
+		e.Kind, e.Message, e.Remedy = model.KindUnreachable, notAWS+deserialization.Err.Error(), remedyUnreachable
 	case errors.Is(err, context.DeadlineExceeded):
 		e.Kind, e.Message, e.Remedy = model.KindUnreachable, "no answer in time", remedyUnreachable
 	case errors.As(err, &send):
 		e.Kind, e.Message, e.Remedy = model.KindUnreachable, send.Err.Error(), remedyUnreachable
+	case errors.As(err, &response):
+		e.Kind, e.Message, e.Remedy = model.KindUnreachable, notAWS+response.Err.Error(), remedyUnreachable
 	case errors.As(err, &network):
 		e.Kind, e.Message, e.Remedy = model.KindUnreachable, network.Error(), remedyUnreachable
 	default:
@@ -80,11 +84,11 @@ func describe(e *model.Error, api smithy.APIError, err error) {
 		e.Kind, e.Remedy = model.KindThrottled, remedyThrottled
 	case refused(code):
 		e.Kind, e.Remedy = model.KindAccess, remedyLogin
+	case code == "RequestExpired", code == "RequestTimeTooSkewed", code == "SignatureDoesNotMatch":
+		e.Kind, e.Remedy = model.KindAccess, "check this machine's clock and the secret key"
 	case strings.HasPrefix(code, "AccessDenied"), strings.HasPrefix(code, "Unauthorized"), code == "OptInRequired", status == 403:
 		e.Kind = model.KindAccess
 		e.Remedy = "ask for the IAM permission " + permission(e.Operation)
-	case code == "RequestExpired", code == "RequestTimeTooSkewed", code == "SignatureDoesNotMatch":
-		e.Kind, e.Remedy = model.KindAccess, "check this machine's clock and the secret key"
 	case strings.HasSuffix(code, "NotFound"):
 		e.Kind = model.KindNotFound
 	case status >= 500:

@@ -86,6 +86,7 @@ type retryer struct {
 
 func newRetryer(p *pacer) *retryer {
 	return &retryer{pace: p, AdaptiveMode: retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) {
+		o.FailOnNoAttemptTokens = true
 		o.StandardOptions = append(o.StandardOptions, func(o *retry.StandardOptions) {
 			o.MaxAttempts = maxAttempts
 			o.MaxBackoff = maxBackoff
@@ -94,6 +95,27 @@ func newRetryer(p *pacer) *retryer {
 }
 
 var _ awssdk.RetryerV2 = (*retryer)(nil)
+
+// tokenPoll is how often the adaptive retryer is asked for a token. Its own way
+// of waiting spins where rounding leaves nothing to wait for, and does not tell
+// waiting for it from waiting for AWS.
+const tokenPoll = 20 * time.Millisecond
+
+// GetAttemptToken implements awssdk.RetryerV2; it is called before each attempt.
+func (r *retryer) GetAttemptToken(ctx context.Context) (func(error) error, error) {
+	for {
+		release, err := r.AdaptiveMode.GetAttemptToken(ctx)
+		if err == nil {
+			return release, nil
+		}
+		if !sleep(ctx, tokenPoll) {
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return nil, ctx.Err()
+			}
+			return nil, fmt.Errorf("slowed down after throttling: %w", errNoToken)
+		}
+	}
+}
 
 // attempts remembers what became of a call's earlier attempts: when its time
 // runs out while it waits for the next, the cause is there and not in the
