@@ -1,0 +1,207 @@
+package tui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/istio-cutover/cutover/model"
+)
+
+// judge finds out which hosts cannot be moved to new, and the first reason.
+func (a *App) judge() {
+	a.blocked = map[model.HostKey]string{}
+	if a.world.Snapshot == nil {
+		return
+	}
+	for _, g := range model.HostGates(a.world.Snapshot, a.probes.Evidence, a.now) {
+		if g.Verdict == model.Block && a.blocked[g.Host] == "" {
+			a.blocked[g.Host] = g.Reason
+		}
+	}
+}
+
+// toggle opens the plan that moves hosts to their other side. Where they are
+// not all on one side, it asks which side is meant.
+func (a *App) toggle(rows []row) {
+	var hosts []model.HostKey
+	to := map[model.SideName]bool{}
+	for _, r := range rows {
+		h, ok := a.world.Snapshot.Host(r.host)
+		if !ok {
+			continue
+		}
+		hosts = append(hosts, h.HostKey)
+		switch h.State {
+		case model.StateNew:
+			to[model.Old] = true
+		case model.StateSplit, model.StateMixed:
+			to[model.Old], to[model.New] = true, true
+		case model.StateOld, model.StateUnrouted, model.StateUnknown:
+			to[model.New] = true
+		}
+	}
+	switch {
+	case len(hosts) == 0:
+	case to[model.Old] && to[model.New]:
+		a.open(&choice{
+			question: "To which side?",
+			text: []string{
+				fmt.Sprintf("%s: not all traffic is on one side now.", capital(hostWords(hosts))),
+			},
+			wayOut: "Cancel",
+			options: []option{
+				{"n", "all to new", sideChosen{hosts, model.New}},
+				{"o", "all to old", sideChosen{hosts, model.Old}},
+			},
+		})
+	case to[model.New]:
+		a.move(hosts, model.New)
+	default:
+		a.move(hosts, model.Old)
+	}
+}
+
+func capital(s string) string {
+	if s == "" || s[0] < 'a' || s[0] > 'z' {
+		return s
+	}
+	return s // Host names keep their case.
+}
+
+// move opens the plan that moves hosts to a side. On a network load balancer a
+// host cannot move alone: it offers all that must go with it.
+func (a *App) move(hosts []model.HostKey, to model.SideName) {
+	all, balancer := a.withLane(hosts)
+	if len(all) == len(hosts) {
+		a.openPlan(&planDialog{hosts: hosts, to: to})
+		return
+	}
+	names := make([]string, 0, len(all))
+	for _, h := range all {
+		names = append(names, model.Line(h.Host))
+	}
+	a.open(&choice{
+		question: fmt.Sprintf("%s moves as a whole", balancer),
+		text: []string{
+			fmt.Sprintf("A network load balancer cannot tell hosts apart. With %s go all hosts of the lane there:", hostWords(hosts)),
+			strings.Join(names, ", "),
+		},
+		wayOut:  "Cancel",
+		options: []option{{"l", fmt.Sprintf("plan the whole lane, %s, to %s", count(len(all), "host"), to), laneChosen{all, to}}},
+	})
+}
+
+// withLane adds to hosts those that share a network load balancer with them in
+// their lane, and names that load balancer.
+func (a *App) withLane(hosts []model.HostKey) (all []model.HostKey, balancer string) {
+	s := a.world.Snapshot
+	type place struct{ lane, lb string }
+	places := map[place]bool{}
+	on := func(h model.Host, f func(place)) {
+		for _, r := range h.Routes {
+			if r.Type == model.Network && len(r.Switchable) > 0 {
+				f(place{h.Lane, r.LoadBalancer})
+			}
+		}
+	}
+	for _, k := range hosts {
+		if h, ok := s.Host(k); ok {
+			on(h, func(p place) { places[p] = true })
+		}
+	}
+	all = slices.Clone(hosts)
+	for _, h := range s.Hosts {
+		if slices.Contains(hosts, h.HostKey) {
+			continue
+		}
+		on(h, func(p place) {
+			if places[p] && !slices.Contains(all, h.HostKey) {
+				all = append(all, h.HostKey)
+				if lb, ok := s.LoadBalancer(p.lb); ok {
+					balancer = model.Line(lb.Name)
+				}
+			}
+		})
+	}
+	slices.SortFunc(all, model.HostKey.Compare)
+	return all, balancer
+}
+
+// openUndo opens the plan that takes back the last run, or all of them.
+func (a *App) openUndo(all bool) {
+	a.openPlan(&planDialog{undo: true, all: all})
+}
+
+// openPlan works the plan out and shows it.
+func (a *App) openPlan(d *planDialog) {
+	a.compute(d)
+	a.open(d)
+	a.stage(planHosts(d.plan))
+}
+
+// compute makes a plan dialog's plan from what is known now.
+func (a *App) compute(d *planDialog) {
+	s := a.world.Snapshot
+	d.snapshot, d.built = s, 0
+	d.wait = a.cfg.Wait
+	if d.undo {
+		records := a.world.Records
+		if !d.all {
+			records = a.outstanding()
+		}
+		d.plan, d.err = model.WayBack(s, records, nil)
+		return
+	}
+	if d.to == model.Old {
+		if p, err := model.WayBack(s, a.world.Records, d.hosts); err == nil && p.Intent.To == model.Old && covers(p, d.hosts) {
+			d.plan, d.err = p, nil
+			return
+		}
+	}
+	intent := model.Intent{Hosts: slices.Clone(d.hosts), To: d.to}
+	slices.SortFunc(intent.Hosts, model.HostKey.Compare)
+	d.plan, d.err = model.NewPlan(s, intent)
+	if d.err == nil {
+		a.judgePlan(d)
+	}
+}
+
+func covers(p model.Plan, hosts []model.HostKey) bool {
+	back := planHosts(p)
+	return !slices.ContainsFunc(hosts, func(h model.HostKey) bool { return !slices.Contains(back, h) })
+}
+
+func (a *App) judgePlan(d *planDialog) {
+	if d.plan.WayBack || d.err != nil {
+		return
+	}
+	d.plan, d.err = d.plan.Judged(model.Gates(d.snapshot, d.plan, a.probes.Evidence, a.now), nil)
+	d.built = 0
+}
+
+// plans calls f with each plan dialog that is open.
+func (a *App) plans(f func(*planDialog)) {
+	for _, d := range a.dialogs {
+		if p, ok := d.(*planDialog); ok {
+			f(p)
+		}
+	}
+}
+
+// rejudge judges the open plan by the newest probes.
+func (a *App) rejudge() { a.plans(a.judgePlan) }
+
+// replan makes the open plan anew from the newest world. When it is another
+// plan than the one that was read, it says so and must be confirmed anew.
+func (a *App) replan() {
+	a.plans(func(d *planDialog) {
+		before := d.plan.ID
+		a.compute(d)
+		if d.plan.ID != before {
+			d.changed = "The world has changed at " + a.now.Format("15:04:05") + ", and the plan with it: read it again."
+			d.typed, d.confirming = "", false
+			a.stage(planHosts(d.plan))
+		}
+	})
+}

@@ -1,0 +1,201 @@
+package tui
+
+import (
+	"fmt"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/istio-cutover/cutover/model"
+)
+
+// planDialog shows a plan and asks for the word to carry it out.
+type planDialog struct {
+	scroller
+	hosts     []model.HostKey
+	to        model.SideName
+	undo, all bool // take back the last run, or everything
+
+	snapshot   *model.Snapshot
+	plan       model.Plan
+	err        error
+	wait       time.Duration
+	changed    string // that the plan is not the one that was opened
+	typed      string
+	confirming bool // the confirming button has the focus, not Cancel
+}
+
+func (d *planDialog) title() span {
+	hosts := d.moved()
+	switch {
+	case d.undo && d.all:
+		return span{"Take everything back", styleTitle}
+	case d.undo:
+		return span{"Take the last run back", styleTitle}
+	case d.plan.WayBack:
+		return span{"Take " + hostWords(hosts) + " back", styleTitle}
+	default:
+		return span{fmt.Sprintf("Move %s to %s", hostWords(hosts), d.to), styleTitle}
+	}
+}
+
+// moved returns the hosts that the plan moves, else those it was asked for.
+func (d *planDialog) moved() []model.HostKey {
+	if hosts := planHosts(d.plan); len(hosts) > 0 {
+		return hosts
+	}
+	return d.hosts
+}
+
+// blocked reports that the plan cannot be confirmed.
+func (d *planDialog) blocked() bool {
+	return d.err != nil || len(d.plan.Changes) == 0 || d.plan.Verdict == model.Block
+}
+
+// word is what must be typed to confirm, "" where y is enough.
+func (d *planDialog) word() string {
+	switch {
+	case d.undo && d.all:
+		return "rollback"
+	case d.undo:
+		return ""
+	case len(d.moved()) < 2 && !d.onNetwork():
+		return ""
+	case d.plan.WayBack:
+		return "rollback"
+	default:
+		return "shift"
+	}
+}
+
+// onNetwork reports whether the plan changes a network load balancer.
+func (d *planDialog) onNetwork() bool {
+	for _, c := range d.plan.Changes {
+		if _, lb, ok := d.snapshot.Listener(c.Listener); ok && lb.Type == model.Network {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *planDialog) types() bool { return !d.blocked() && d.word() != "" }
+
+func (d *planDialog) press(msg tea.KeyPressMsg, k keyMap) action {
+	switch {
+	case matches(msg, k.Cancel):
+		return closeDialog{}
+	case d.blocked():
+		if matches(msg, k.Press) || msg.String() == "q" {
+			return closeDialog{}
+		}
+	case d.types():
+		return d.pressTyped(msg, k)
+	case matches(msg, k.Confirm):
+		return confirmPlan{}
+	case matches(msg, k.SwitchFocus):
+		d.confirming = !d.confirming
+	case matches(msg, k.Press) && d.confirming:
+		return confirmPlan{}
+	case matches(msg, k.Press), msg.String() == "q":
+		return closeDialog{}
+	}
+	return nil
+}
+
+// pressTyped takes keys where a word confirms: Enter presses Cancel until
+// something is typed, and confirms once the word is whole.
+func (d *planDialog) pressTyped(msg tea.KeyPressMsg, k keyMap) action {
+	if matches(msg, k.Press) {
+		switch d.typed {
+		case d.word():
+			return confirmPlan{}
+		case "":
+			return closeDialog{}
+		}
+		return nil
+	}
+	if len(d.typed) < 40 || msg.Text == "" {
+		d.typed = edit(d.typed, msg)
+	}
+	return nil
+}
+
+func (d *planDialog) hints() []hint {
+	switch {
+	case d.blocked():
+		return []hint{{"esc", "close"}, {"j k", "scroll"}}
+	case !d.types():
+		return []hint{{"y", "confirm"}, {"esc", "cancel"}, {"tab", "other button"}, {"j k", "scroll"}}
+	case d.typed == d.word():
+		return []hint{{"enter", "confirm"}, {"esc", "cancel"}}
+	default:
+		return []hint{{"esc", "cancel"}, {"↑ ↓", "scroll"}}
+	}
+}
+
+// button draws a button, with the focus or without.
+func button(label string, focused bool) span {
+	if focused {
+		return span{"[ " + label + " ]", styleButton}
+	}
+	return span{"  " + label + "  ", styleDim}
+}
+
+func (d *planDialog) foot(w int) []line {
+	if d.blocked() {
+		return append([]line{{button("Close", true)}}, d.remedy(w)...)
+	}
+	verb := "move to " + string(d.to)
+	if d.plan.WayBack {
+		verb = "take back"
+	}
+	after := ""
+	if d.plan.Verdict == model.Wait {
+		after = "   the run then waits up to " + d.wait.String() + " for the gates"
+	}
+	word := d.word()
+	if word == "" {
+		l := line{button("Cancel", !d.confirming), {"  ", stylePlain}}
+		if d.confirming {
+			l = append(l, span{"[ y " + verb + " ]", styleButton})
+		} else {
+			l = append(l, span{"  y ", styleKey}, span{verb + "  ", stylePlain})
+		}
+		return []line{append(l, span{after, styleWarn})}
+	}
+	whole := d.typed == word
+	what := "type "
+	l := line{
+		button("Cancel", d.typed == ""), {"   " + what, stylePlain}, {word, styleKey},
+		{" to " + verb + ": ", stylePlain}, {d.typed, styleField}, {"▏", styleKey},
+	}
+	if whole {
+		l = append(l, span{"   enter confirms", styleGood})
+	}
+	if after == "" {
+		return []line{l}
+	}
+	return []line{l, {{after[3:], styleWarn}}}
+}
+
+// remedy says how a blocked plan could be carried out all the same.
+func (d *planDialog) remedy(w int) []line {
+	if d.err != nil || d.plan.Verdict != model.Block {
+		return nil
+	}
+	text := "A gate blocks this plan: it cannot be confirmed here."
+	for _, g := range d.plan.Gates {
+		if g.Verdict == model.Block && !g.ID.Overridable() {
+			text += fmt.Sprintf(" The gate %s cannot be overridden.", g.ID)
+			break
+		}
+	}
+	if text[len(text)-11:] != "overridden." {
+		text += " What you know better is overridden on the command line: cutover shift --host … --override GATE=HOST --reason …"
+	}
+	var out []line
+	for _, l := range wrap(text, w) {
+		out = append(out, line{{l, styleWarn}})
+	}
+	return out
+}

@@ -1,0 +1,135 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/istio-cutover/cutover/model"
+)
+
+// textDialog shows text that scrolls: details, help, the command log.
+type textDialog struct {
+	scroller
+	name    string
+	content func(width int) []line
+	// Of details: which objects are described, and what came of it.
+	generation int
+	pending    []Ref
+	texts      []describedText
+}
+
+type describedText struct {
+	ref  Ref
+	text string
+	err  error
+}
+
+func (d *textDialog) title() span { return span{d.name, styleTitle} }
+
+func (d *textDialog) body(w int) []line {
+	out := d.content(w)
+	for _, t := range d.texts {
+		out = append(out, nil, line{{string(t.ref.Kind) + " ", styleTitle}, {model.Line(t.ref.Name), styleTitle}})
+		if t.err != nil {
+			for _, l := range wrap("cannot be described: "+model.Line(t.err.Error()), w) {
+				out = append(out, line{{l, styleBad}})
+			}
+			continue
+		}
+		for _, l := range strings.Split(strings.TrimRight(safe(t.text), "\n"), "\n") {
+			out = append(out, yamlLine(l))
+		}
+	}
+	for _, r := range d.pending {
+		out = append(out, nil, line{{fmt.Sprintf("%s %s is being read …", r.Kind, model.Line(r.Name)), styleDim}})
+	}
+	return out
+}
+
+// yamlLine dims the key of a line of YAML, so that values stand out.
+func yamlLine(s string) line {
+	at := strings.Index(s, ": ")
+	if strings.HasSuffix(s, ":") {
+		at = len(s) - 1
+	}
+	if at < 0 || strings.ContainsAny(strings.TrimLeft(s[:at], " -"), " \"'") {
+		return line{{s, stylePlain}}
+	}
+	return line{{s[:at+1], styleDim}, {s[at+1:], stylePlain}}
+}
+
+func (d *textDialog) foot(int) []line { return nil }
+
+func (d *textDialog) press(msg tea.KeyPressMsg, k keyMap) action {
+	if matches(msg, k.Cancel) || matches(msg, k.Press) || msg.String() == "q" || msg.String() == "?" && d.name == helpTitle {
+		return closeDialog{}
+	}
+	return nil
+}
+
+func (d *textDialog) types() bool { return false }
+
+func (d *textDialog) hints() []hint { return []hint{{"esc", "close"}, {"j k", "scroll"}} }
+
+// safe makes text from outside safe to draw; tabs would break the columns.
+func safe(s string) string { return strings.ReplaceAll(model.Text(s), "\t", "  ") }
+
+const helpTitle = "Keys that work here and now"
+
+// newHelp lists the keys that work, as the keymap says.
+func newHelp(k keyMap) *textDialog {
+	titles := []string{"Change", "Look", "Move", "Panes", "Program"}
+	var lines []line
+	for i, group := range k.FullHelp() {
+		var keys []line
+		for _, b := range group {
+			if b.Enabled() {
+				keys = append(keys, line{{fmt.Sprintf("  %-10s ", b.Help().Key), styleKey}, {b.Help().Desc, stylePlain}})
+			}
+		}
+		if len(keys) == 0 {
+			continue
+		}
+		if len(lines) > 0 {
+			lines = append(lines, nil)
+		}
+		lines = append(append(lines, line{{titles[i], styleTitle}}), keys...)
+	}
+	return &textDialog{name: helpTitle, content: func(int) []line { return lines }}
+}
+
+// newCommandLog lists the calls that were made, the newest first.
+func newCommandLog(log []CommandLine) *textDialog {
+	d := &textDialog{name: "Command log", content: func(w int) []line {
+		var out []line
+		for i := len(log) - 1; i >= 0; i-- {
+			c := log[i]
+			result := span{"ok", styleGood}
+			if c.Err != nil {
+				result = span{"failed", styleBad}
+			}
+			head := line{{c.Time.Format(time.TimeOnly) + " ", styleDim}, result, {" " + millis(float64(c.Took)/1e6) + "  ", styleDim}}
+			indent := spansWidth(head)
+			for j, l := range wrap(model.Line(c.Line), w-indent) {
+				if j > 0 {
+					head = line{{strings.Repeat(" ", indent), stylePlain}}
+				}
+				out = append(out, append(head, span{l, stylePlain}))
+			}
+			if c.Err != nil {
+				for _, l := range wrap(model.Line(c.Err.Error()), w-indent) {
+					out = append(out, line{{strings.Repeat(" ", indent) + l, styleBad}})
+				}
+			}
+		}
+		if len(out) == 0 {
+			out = append(out, line{{"no command has been run yet", styleDim}})
+		}
+		return out
+	}}
+	d.wide = 140
+	return d
+}

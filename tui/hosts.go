@@ -1,0 +1,228 @@
+package tui
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/istio-cutover/cutover/model"
+)
+
+// order is how the hosts are sorted.
+type order int
+
+const (
+	byName order = iota
+	byState
+	byLane
+	orderCount
+)
+
+func (o order) String() string {
+	return [...]string{"name", "state", "lane"}[o]
+}
+
+func sortHosts(hosts []model.Host, by order) []model.Host {
+	hosts = slices.Clone(hosts)
+	slices.SortStableFunc(hosts, func(a, b model.Host) int {
+		first := 0
+		switch by {
+		case byState:
+			first = cmp.Compare(a.State, b.State)
+		case byLane:
+			first = cmp.Compare(a.Lane, b.Lane)
+		case byName, orderCount:
+		}
+		return cmp.Or(first, cmp.Compare(a.Host, b.Host), cmp.Compare(a.Lane, b.Lane))
+	})
+	return hosts
+}
+
+// The columns of the hosts pane.
+const (
+	hostColumn = iota
+	laneColumn
+	balancerColumn
+	trafficColumn
+	oldColumn
+	newColumn
+)
+
+// narrowBar and wideBar are the widths of the bar in the traffic column.
+const narrowBar, wideBar = 4, 8
+
+func hostColumns() []column {
+	return []column{
+		hostColumn:     {title: "HOST", least: 20, give: 1},
+		laneColumn:     {title: "LANE", least: 7, give: 2, drop: 2},
+		balancerColumn: {title: "LB", least: 8, give: 3, ends: true, drop: 1},
+		trafficColumn:  {title: "TRAFFIC", fixed: narrowBar + 10},
+		oldColumn:      {title: "OLD", fixed: 8},
+		newColumn:      {title: "NEW", fixed: 8},
+	}
+}
+
+// hostView is what the hosts pane shows.
+type hostView struct {
+	snapshot *model.Snapshot
+	states   model.HostStates
+	blocked  map[model.HostKey]string
+	series   map[ProbeKey]Series
+	progress map[model.HostKey]progress
+	order    order
+	bar      int
+}
+
+// progress is what a run has done with a host.
+type progress struct {
+	word  string
+	style style
+	to    model.SideName
+	since time.Time
+}
+
+func hostID(k model.HostKey) string { return k.Lane + "\x00" + k.Host }
+
+func (v hostView) rows() []row {
+	hosts := sortHosts(v.snapshot.Hosts, v.order)
+	rows := make([]row, 0, len(hosts))
+	for _, h := range hosts {
+		name, lane, lb := model.Line(h.Host), model.Line(h.Lane), v.balancer(h)
+		traffic := v.traffic(h)
+		rows = append(rows, row{
+			id: hostID(h.HostKey),
+			fields: []field{
+				hostColumn:     hostField(name),
+				laneColumn:     text(lane, styleDim),
+				balancerColumn: text(lb, styleDim),
+				trafficColumn:  traffic,
+				oldColumn:      v.probe(h.HostKey, model.PathOld),
+				newColumn:      v.probe(h.HostKey, model.PathNew),
+			},
+			over:   trafficColumn,
+			search: strings.ToLower(name + " " + lane + " " + lb + " " + plain(traffic)),
+			host:   h.HostKey,
+		})
+	}
+	return rows
+}
+
+// hostField shows a host's first label before its domain, which most share.
+func hostField(name string) field {
+	label, domain, _ := strings.Cut(name, ".")
+	if label == "*" || domain == "" {
+		return text(name, stylePlain)
+	}
+	return field{{label, stylePlain}, {"." + domain, styleDim}}
+}
+
+func plain(f field) string {
+	s := ""
+	for _, p := range f {
+		s += p.text
+	}
+	return s
+}
+
+// balancer names the listeners on which the host can be moved, else those that
+// serve it at all.
+func (v hostView) balancer(h model.Host) string {
+	var labels []string
+	for _, switchable := range []bool{true, false} {
+		for _, r := range h.Routes {
+			if (len(r.Switchable) > 0) != switchable {
+				continue
+			}
+			if l, _, ok := v.snapshot.Listener(r.Listener); ok {
+				labels = append(labels, v.snapshot.ListenerLabel(l))
+			}
+		}
+		if len(labels) > 0 {
+			break
+		}
+	}
+	labels = slices.Compact(labels)
+	switch len(labels) {
+	case 0:
+		return "–"
+	case 1:
+		return labels[0]
+	default:
+		return fmt.Sprintf("%s +%d", labels[0], len(labels)-1)
+	}
+}
+
+// traffic says where the host's traffic goes, or what stands in the way of
+// moving it, or what a run is doing with it.
+func (v hostView) traffic(h model.Host) field {
+	if p, ok := v.progress[h.HostKey]; ok {
+		return text(p.word, p.style)
+	}
+	if st, ok := v.states[h.HostKey]; ok {
+		if word := proofWord(st.Proof, h.State); word != "" {
+			return text(word, styleWarn)
+		}
+	}
+	if why := v.blocked[h.HostKey]; why != "" && h.State != model.StateNew {
+		return field{{"blocked: ", styleBad}, {model.Line(why), stylePlain}}
+	}
+	word := span{fmt.Sprintf("%-5s ", h.State), sideStyle(string(h.State))}
+	if h.NewWeight == nil {
+		return field{{strings.TrimSpace(word.text), word.style}}
+	}
+	f := append(field{word}, bar(*h.NewWeight, v.bar)...)
+	return append(f, span{fmt.Sprintf(" %3d", *h.NewWeight), stylePlain})
+}
+
+// proofWord says what is still open about a host's last change.
+func proofWord(p model.Proof, s model.State) string {
+	start := "switched"
+	if s == model.StateOld {
+		start = "back on old"
+	}
+	switch p {
+	case model.ProofUnproven:
+		return start + ", unproven"
+	case model.ProofUnconfirmed:
+		return start + ", side unconfirmed"
+	case model.ProofNone, model.ProofProven:
+	}
+	return ""
+}
+
+// probe says what the last probe of a side gave.
+func (v hostView) probe(h model.HostKey, path model.Path) field {
+	s, ok := v.series[ProbeKey{h, path}]
+	if !ok || s.Count == 0 {
+		return text("–", styleDim)
+	}
+	return lastProbe(s.Last, s.LastError)
+}
+
+// lastProbe says a probe's status and time, or its error in a word.
+func lastProbe(r model.ProbeResult, bad *model.ProbeError) field {
+	if bad == nil {
+		return field{{fmt.Sprintf("%3d ", r.Status), stylePlain}, {shortMillis(r.Phases.Total), styleDim}}
+	}
+	switch {
+	case r.Status == 0 || bad.Kind == model.ProbeNoRoute || bad.Kind == model.ProbeGateway503:
+		return text(shortError(bad.Kind), styleBad)
+	case bad.Kind == model.ProbeDiffers:
+		return text(fmt.Sprintf("%d diff", r.Status), styleBad)
+	default:
+		return text(fmt.Sprintf("%d %s", r.Status, shortError(bad.Kind)), styleBad)
+	}
+}
+
+// onNew counts the hosts whose traffic goes to the new side.
+func onNew(s *model.Snapshot) int {
+	n := 0
+	for _, h := range s.Hosts {
+		if h.State == model.StateNew {
+			n++
+		}
+	}
+	return n
+}

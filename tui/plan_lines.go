@@ -1,0 +1,203 @@
+package tui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/istio-cutover/cutover/model"
+)
+
+// body shows the plan: what it comes to, each change before and after, every
+// gate, whom else it touches, and the commands that do the same.
+func (d *planDialog) body(w int) []line {
+	if d.err != nil {
+		return d.errorLines(w)
+	}
+	out := []line{d.summary()}
+	if d.changed != "" {
+		out = append(out, nil)
+		out = appendWrapped(out, w, "", d.changed, styleWarn)
+	}
+	groups := groupSides(d.snapshot)
+	out = append(out, nil, line{{"Changes", styleTitle}})
+	if len(d.plan.Changes) == 0 {
+		out = append(out, line{{"  none", styleDim}})
+	}
+	for _, c := range d.plan.Changes {
+		out = append(out, changeLines(c, groups, w)...)
+	}
+	out = append(out, nil, line{{"Gates", styleTitle}})
+	out = append(out, d.gateLines(w)...)
+	out = append(out, nil, line{{"Other hosts touched", styleTitle}})
+	if others := d.others(); len(others) > 0 {
+		out = appendWrapped(out, w, "  ", strings.Join(others, ", "), styleWarn)
+	} else {
+		out = append(out, line{{"  none", stylePlain}})
+	}
+	if len(d.plan.Warnings) > 0 {
+		out = append(out, nil, line{{"To know", styleTitle}})
+		for _, t := range d.plan.Warnings {
+			out = appendWrapped(out, w, "  ", model.Line(t), styleWarn)
+		}
+	}
+	if len(d.plan.Changes) > 0 {
+		out = append(out, nil, line{{"Equivalent commands", styleTitle}})
+		for _, c := range d.plan.Changes {
+			out = appendWrapped(out, w, "  ", model.Line(c.Command(d.snapshot.AWS.Account.Region)), styleDim)
+		}
+	}
+	return out
+}
+
+func (d *planDialog) errorLines(w int) []line {
+	out := appendWrapped(nil, w, "", model.Line(d.err.Error()), styleBad)
+	var e *model.Error
+	if asError(d.err, &e) && e.Remedy != "" {
+		out = append(out, nil)
+		out = appendWrapped(out, w, "", model.Line(e.Remedy), stylePlain)
+	}
+	return out
+}
+
+func appendWrapped(out []line, w int, indent, s string, st style) []line {
+	for _, l := range wrap(s, w-len(indent)) {
+		out = append(out, line{{indent, stylePlain}, {l, st}})
+	}
+	return out
+}
+
+// summary says what the plan comes to and whether it can go.
+func (d *planDialog) summary() line {
+	hosts := d.moved()
+	s := fmt.Sprintf("%s, %s", count(len(hosts), "host"), count(len(d.plan.Changes), "change"))
+	var verdict span
+	switch {
+	case d.plan.WayBack && len(d.plan.Changes) == 0:
+		verdict = span{"nothing to take back", styleDim}
+	case d.plan.Verdict == model.Block:
+		verdict = span{"blocked", styleBad}
+	case len(d.plan.Changes) == 0:
+		verdict = span{"nothing to do: already on " + string(d.to), styleDim}
+	case d.plan.WayBack:
+		verdict = span{"ready: restores what was recorded before", styleGood}
+	case d.plan.Verdict == model.Wait:
+		verdict = span{"gates are still waiting", styleWarn}
+	default:
+		verdict = span{"ready", styleGood}
+	}
+	return line{{s + "   ", stylePlain}, verdict}
+}
+
+// changeLines shows one change: its place, its hosts, before and after.
+func changeLines(c model.Change, groups map[string]model.SideName, w int) []line {
+	names := make([]string, 0, len(c.Hosts))
+	for _, h := range c.Hosts {
+		names = append(names, model.Line(h.Host))
+	}
+	out := []line{{{"  " + model.Line(c.Label), styleStrong}, {"  " + some(names, 3), stylePlain}}}
+	for _, st := range []struct {
+		word    string
+		actions model.JSON
+	}{{"before", c.Before.Actions}, {"after ", c.After.Actions}} {
+		weights, style := weightWords(st.actions, groups)
+		words := model.InWords(st.actions)
+		if w > 70 {
+			weights = fmt.Sprintf("%-17s", weights)
+		}
+		out = append(out, cutSpans(line{
+			{"    " + st.word + "  ", styleDim}, {weights, style}, {"  " + words, styleDim},
+		}, w))
+	}
+	return out
+}
+
+// weightWords says how actions share traffic between the sides.
+func weightWords(actions model.JSON, groups map[string]model.SideName) (string, style) {
+	word, weight := actionSide(actions, groups)
+	if weight < 0 {
+		return word, styleDim
+	}
+	return fmt.Sprintf("old %3d  new %3d", 100-weight, weight), sideStyle(word)
+}
+
+// gateLines lists the gates of one host, or of several those that do not pass.
+func (d *planDialog) gateLines(w int) []line {
+	if d.plan.WayBack {
+		return []line{{{"  none: the way back is never blocked", stylePlain}}}
+	}
+	if len(d.plan.Gates) == 0 {
+		return []line{{{"  none", styleDim}}}
+	}
+	several := slices.ContainsFunc(d.plan.Gates, func(g model.HostGate) bool { return g.Host != d.plan.Gates[0].Host })
+	var out []line
+	if several {
+		out = append(out, gateCounts(d.plan.Gates))
+	}
+	last := model.HostKey{}
+	for _, g := range d.plan.Gates {
+		if several && g.Verdict == model.Pass {
+			continue
+		}
+		if several && g.Host != last {
+			out = append(out, line{{"  " + model.Line(g.Host.Host), styleStrong}})
+			last = g.Host
+		}
+		head := line{{fmt.Sprintf("  %-5s  ", g.Verdict), verdictStyle(g.Verdict)}, {fmt.Sprintf("%-13s  ", g.ID), stylePlain}}
+		indent := spansWidth(head)
+		for i, l := range wrap(model.Line(g.Reason), w-indent) {
+			if i > 0 {
+				head = line{{strings.Repeat(" ", indent), stylePlain}}
+			}
+			out = append(out, append(head, span{l, reasonStyle(g.Verdict)}))
+		}
+	}
+	return out
+}
+
+func reasonStyle(v model.Verdict) style {
+	if v == model.Pass {
+		return styleDim
+	}
+	return stylePlain
+}
+
+func gateCounts(gates []model.HostGate) line {
+	n := map[model.Verdict]int{}
+	for _, g := range gates {
+		n[g.Verdict]++
+	}
+	l := line{{"  ", stylePlain}}
+	for _, v := range []model.Verdict{model.Pass, model.Warn, model.Wait, model.Block} {
+		if n[v] > 0 {
+			l = append(l, span{fmt.Sprintf("%d %s  ", n[v], v), verdictStyle(v)})
+		}
+	}
+	return l
+}
+
+// others names the hosts that the plan touches beside those it was asked for.
+func (d *planDialog) others() []string {
+	asked := map[model.HostKey]bool{}
+	for _, h := range d.hosts {
+		asked[h] = true
+	}
+	if d.undo {
+		for _, h := range d.plan.Intent.Hosts {
+			asked[h] = true
+		}
+	}
+	var out []string
+	for _, c := range d.plan.Changes {
+		for _, h := range c.Hosts {
+			if !asked[h] {
+				out = append(out, model.Line(h.Host))
+			}
+		}
+		for _, n := range c.AlsoServes {
+			out = append(out, model.Line(n))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}

@@ -1,0 +1,270 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/istio-cutover/cutover/model"
+	"github.com/istio-cutover/cutover/model/run"
+)
+
+// keepProgress bounds how long a row shows a run's word after its end when the
+// observed world does not follow.
+const keepProgress = 30 * time.Second
+
+// runState is the run in flight. There is one at most.
+type runState struct {
+	generation int
+	plan       model.Plan
+	feed       *feed
+	cancel     context.CancelFunc
+	began      time.Time
+	waiting    string // what the run waits for, as last said
+	proven     int
+	quitting   bool
+}
+
+// outstanding returns the records that can be taken back.
+func (a *App) outstanding() []model.Record { return model.WayBackOfRun(a.world.Records, "") }
+
+// start carries a plan out.
+func (a *App) start(p model.Plan) tea.Cmd {
+	if a.run != nil || a.cfg.ReadOnly || a.cfg.Run == nil {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	a.generation++
+	a.run = &runState{generation: a.generation, plan: p, feed: newFeed(), cancel: cancel, began: a.now}
+	hosts := planHosts(p)
+	for _, h := range hosts {
+		a.progress[h] = progress{"starting", styleInfo, p.Intent.To, a.now}
+	}
+	a.stale.hosts = true
+	clear(a.panes[paneHosts].marks)
+	a.stage(hosts)
+	verb := "plan"
+	if p.WayBack {
+		verb = "way back"
+	}
+	a.note(stylePlain, fmt.Sprintf("%s: %s, %s → %s", verb, count(len(p.Changes), "change"), hostWords(hosts), p.Intent.To), "")
+	o := run.Options{Wait: a.cfg.Wait, Proof: a.cfg.Proof}
+	return tea.Batch(
+		carryOut(ctx, a.cfg.Run, p, o, a.run.feed),
+		followRun(a.run.feed, a.generation),
+	)
+}
+
+// planHosts returns the hosts that a plan moves, those beside the intent's
+// included.
+func planHosts(p model.Plan) []model.HostKey {
+	seen := map[model.HostKey]bool{}
+	var out []model.HostKey
+	add := func(list []model.HostKey) {
+		for _, h := range list {
+			if !seen[h] {
+				seen[h] = true
+				out = append(out, h)
+			}
+		}
+	}
+	add(p.Intent.Hosts)
+	for _, c := range p.Changes {
+		add(c.Hosts)
+	}
+	return out
+}
+
+func hostWords(hosts []model.HostKey) string {
+	if len(hosts) == 1 {
+		return model.Line(hosts[0].Host)
+	}
+	return count(len(hosts), "host")
+}
+
+func (a *App) stage(hosts []model.HostKey) {
+	if a.cfg.Stage != nil {
+		a.cfg.Stage(hosts)
+	}
+}
+
+// advanceRun takes in what the run in flight has done.
+func (a *App) advanceRun(msg runAdvanced) tea.Cmd {
+	r := a.run
+	if r == nil || r.generation != msg.generation {
+		return nil
+	}
+	a.now = a.cfg.Now()
+	for _, e := range msg.events {
+		a.takeEvent(e)
+	}
+	a.stale.hosts = true
+	if msg.result == nil {
+		return followRun(r.feed, r.generation)
+	}
+	r.cancel()
+	a.run = nil
+	a.stage(nil)
+	a.endRun(r, *msg.result)
+	a.replan()
+	if r.quitting {
+		return tea.Quit
+	}
+	return nil
+}
+
+func (a *App) takeEvent(e run.Event) {
+	hosts := e.Hosts
+	if e.Key.Host != "" {
+		hosts = []model.HostKey{e.Key}
+	}
+	name, detail := hostWords(hosts), model.Line(e.Detail)
+	if len(hosts) == 0 {
+		name = model.Line(e.Host)
+	}
+	change := model.Line(e.Change)
+	to := a.run.plan.Intent.To
+	switch e.Event {
+	case run.Waiting:
+		a.setProgress(hosts, "waiting: "+detail, styleWarn)
+		if a.run.waiting != detail {
+			a.run.waiting = detail
+			a.note(styleWarn, "waiting: "+detail, e.Detail)
+		}
+	case run.Intended:
+		a.setProgress(hosts, "writing…", styleInfo)
+	case run.Applied:
+		a.setProgress(hosts, "written, reading back…", styleInfo)
+	case run.Verified:
+		a.setProgress(hosts, switchedWord(e, detail), styleWarn)
+		a.note(stylePlain, strings.TrimSpace(change+" ok: "+name+" switched"), e.Detail)
+	case run.Proven:
+		a.takeProof(e, hosts, name, detail, to)
+	case run.Failed:
+		a.setProgress(hosts, "failed: "+detail, styleBad)
+		a.note(styleBad, "failed: "+strings.TrimPrefix(change+" "+detail, " "), e.Detail)
+	case run.RolledBack:
+		a.setProgress(hosts, "put back", styleWarn)
+		a.note(styleWarn, "put back: "+change+" "+detail, e.Detail)
+	case run.Done:
+	}
+}
+
+func (a *App) takeProof(e run.Event, hosts []model.HostKey, name, detail string, to model.SideName) {
+	switch e.Proof {
+	case model.ProofProven:
+		a.run.proven += len(hosts)
+		a.setProgress(hosts, string(to)+", proven", styleGood)
+		a.note(styleGood, fmt.Sprintf("%s → %s proven", name, to), e.Detail)
+	case model.ProofUnconfirmed:
+		a.setProgress(hosts, "switched, side unconfirmed", styleWarn)
+		a.note(styleWarn, fmt.Sprintf("%s → %s switched, side unconfirmed", name, to), e.Detail)
+	case model.ProofUnproven, model.ProofNone:
+		a.setProgress(hosts, switchedWord(e, detail), styleWarn)
+	}
+}
+
+// switchedWord says how far proof has come: "proving 2/3".
+func switchedWord(e run.Event, detail string) string {
+	if m := regexp.MustCompile(`\b(\d+) of (\d+)\b`).FindStringSubmatch(detail); m != nil && e.Event == run.Proven {
+		return "proving " + m[1] + "/" + m[2]
+	}
+	return "switched, unproven"
+}
+
+func (a *App) setProgress(hosts []model.HostKey, word string, st style) {
+	for _, h := range hosts {
+		a.progress[h] = progress{word, st, a.run.plan.Intent.To, a.now}
+	}
+}
+
+// endRun says how the run ended.
+func (a *App) endRun(r *runState, result run.Result) {
+	for _, h := range planHosts(r.plan) {
+		p, ok := a.progress[h]
+		if !ok {
+			continue
+		}
+		p.since = a.now
+		a.progress[h] = p
+		if p.style == styleInfo || strings.HasPrefix(p.word, "waiting") {
+			delete(a.progress, h) // Nothing was done with it.
+		}
+	}
+	took := ago(a.now.Sub(r.began))
+	words := map[run.Outcome]string{
+		run.OutcomeApplied: "done", run.OutcomeUnchanged: "nothing was changed",
+		run.OutcomeRolledBack: "put back", run.OutcomePartial: "stopped part-way, recovery is needed",
+	}[result.Outcome]
+	switch {
+	case result.Err == nil:
+		a.note(styleDim, "run ended: "+words+", "+took, "")
+		a.say(styleGood, words)
+	case errors.Is(result.Err, context.Canceled):
+		a.note(styleWarn, "run stopped: "+words, result.Err.Error())
+		a.say(styleWarn, "stopped: "+words)
+	case model.KindOf(result.Err) == model.KindUnproven:
+		a.note(styleWarn, "switched, but not proven in time", result.Err.Error())
+		a.say(styleWarn, "switched, not proven in time")
+	default:
+		why := model.Line(result.Err.Error())
+		a.note(styleBad, "run ended: "+words+": "+why, result.Err.Error())
+		a.say(styleBad, words+": "+why)
+	}
+}
+
+// forgetProgress drops the words of an ended run where the observed world says
+// the same, or has had time to. It reports whether any went.
+func (a *App) forgetProgress() bool {
+	if a.run != nil || len(a.progress) == 0 || a.world.Snapshot == nil {
+		return false
+	}
+	gone := false
+	for h, p := range a.progress {
+		seen, _ := a.world.Snapshot.Host(h)
+		if string(seen.State) == string(p.to) || a.now.Sub(p.since) > keepProgress {
+			delete(a.progress, h)
+			gone = true
+		}
+	}
+	return gone
+}
+
+// askQuit quits, or asks first while a run is in flight.
+func (a *App) askQuit() tea.Cmd {
+	if a.run == nil {
+		return tea.Quit
+	}
+	if a.run.quitting {
+		return nil
+	}
+	if c, ok := a.dialog().(*choice); ok && c.quits {
+		return nil
+	}
+	a.open(&choice{
+		question: "Quit while a run is in flight?",
+		text: []string{
+			"The change that is being written is finished and recorded, the rest is left as it is. What has been switched stays switched.",
+		},
+		wayOut:  "Stay",
+		options: []option{{"y", "stop the run and quit", quitConfirmed{}}},
+		quits:   true,
+	})
+	return nil
+}
+
+// quitRun stops the run, and quits when it has settled.
+func (a *App) quitRun() tea.Cmd {
+	if a.run == nil {
+		return tea.Quit
+	}
+	a.run.quitting = true
+	a.run.cancel()
+	a.say(styleWarn, "stopping: waiting for the run to settle")
+	return limitQuit(a.run.generation)
+}
