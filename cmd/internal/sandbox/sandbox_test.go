@@ -437,3 +437,45 @@ func TestStartIsBoundByContext(t *testing.T) {
 		t.Error("started under a context that had ended")
 	}
 }
+
+// BenchmarkThroughALB is a kept-alive client's request through load balancer,
+// gateway and application.
+func BenchmarkThroughALB(b *testing.B) {
+	s, err := Start(b.Context(), Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	out, err := s.AWS.Call(b.Context(), &elb.DescribeLoadBalancersInput{Names: []string{"public-alb"}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	pool, err := s.CAPool()
+	if err != nil {
+		b.Fatal(err)
+	}
+	address := fmt.Sprintf("%s:%d", *out.(*elb.DescribeLoadBalancersOutput).LoadBalancers[0].DNSName, s.net.listenerPorts(b.Context())(httpsPort))
+	transport := &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: pool}, MaxIdleConnsPerHost: 16,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		},
+	}
+	defer transport.CloseIdleConnections()
+	client := http.Client{Transport: transport, Timeout: 10 * time.Second}
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			response, err := client.Get("https://argocd.bigbang.example/")
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			io.Copy(io.Discard, response.Body)
+			response.Body.Close()
+			if response.StatusCode != http.StatusOK {
+				b.Errorf("status %d", response.StatusCode)
+				return
+			}
+		}
+	})
+}

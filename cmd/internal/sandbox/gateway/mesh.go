@@ -28,8 +28,8 @@ import (
 )
 
 const (
-	// settle is how long changes are gathered before they are compiled, as
-	// istiod debounces its pushes.
+	// settle is the least time that changes are gathered before they are
+	// compiled, as istiod debounces its pushes.
 	settle = 10 * time.Millisecond
 	// statusPort is where a gateway pod says whether it is ready.
 	statusPort = 15021
@@ -141,9 +141,11 @@ func (m *Mesh) touch() {
 	}
 }
 
-// follow compiles the store anew after changes.
+// follow compiles the store anew after changes. A large world gathers them for
+// longer, so that a stream of changes leaves time for the traffic.
 func (m *Mesh) follow() {
-	timer := time.NewTimer(settle)
+	wait := settle
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	for {
 		select {
@@ -151,15 +153,17 @@ func (m *Mesh) follow() {
 			return
 		case <-m.dirty:
 		}
-		timer.Reset(settle)
+		timer.Reset(wait)
 		select {
 		case <-m.ctx.Done():
 			return
 		case <-timer.C:
 		}
+		began := time.Now()
 		if err := m.rebuild(); err != nil {
 			m.config.Log.Error("NodePorts cannot be served", "error", err)
 		}
+		wait = max(settle, 2*time.Since(began))
 	}
 }
 
