@@ -263,7 +263,11 @@ func (s *Server) writeBytes(w http.ResponseWriter, code int, contentType string,
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Cache-Control", "no-cache, private")
 	w.WriteHeader(code)
-	if _, err := w.Write(append(body, '\n')); err != nil {
-		s.log.Debug("the client went away", "error", err)
+	// The body may be shared with other answers: nothing may be appended to it.
+	for _, part := range [][]byte{body, []byte("\n")} {
+		if _, err := w.Write(part); err != nil {
+			s.log.Debug("the client went away", "error", err)
+			return
+		}
 	}
 }

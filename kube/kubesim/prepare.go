@@ -2,7 +2,6 @@ package kubesim
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -27,16 +26,7 @@ func normalize(res *resource, obj *unstructured.Unstructured, strict string) (*u
 	}
 	want := res.gvk(res.storedVersion())
 	if !res.typed() {
-		out := inVersion(obj, want.GroupVersion().String()).DeepCopy()
-		// JSON in and out gives numbers the types that they have when they come over the wire.
-		data, err := json.Marshal(out.Object)
-		if err != nil {
-			return nil, apierrors.NewBadRequest(err.Error())
-		}
-		if err := out.UnmarshalJSON(data); err != nil {
-			return nil, apierrors.NewBadRequest(err.Error())
-		}
-		return out, nil
+		return inVersion(obj, want.GroupVersion().String()).DeepCopy(), nil
 	}
 	typed, err := scheme.Scheme.New(want)
 	if err != nil {

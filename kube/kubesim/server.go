@@ -8,6 +8,7 @@ package kubesim
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -124,7 +125,9 @@ func (s *Server) Create(obj *unstructured.Unstructured) (*unstructured.Unstructu
 	if err != nil {
 		return nil, err
 	}
-	obj = obj.DeepCopy()
+	if obj, err = fromCaller(obj); err != nil {
+		return nil, err
+	}
 	obj.SetResourceVersion("")
 	rec, err := s.create(res, obj.GetNamespace(), obj, writeOptions{inProcess: true})
 	if err != nil {
@@ -140,7 +143,9 @@ func (s *Server) Update(obj *unstructured.Unstructured) (*unstructured.Unstructu
 	if err != nil {
 		return nil, err
 	}
-	obj = obj.DeepCopy()
+	if obj, err = fromCaller(obj); err != nil {
+		return nil, err
+	}
 	rec, err := s.update(res, obj.GetNamespace(), obj.GetName(), writeOptions{inProcess: true}, func(*unstructured.Unstructured) (*unstructured.Unstructured, error) {
 		return obj, nil
 	})
@@ -223,6 +228,15 @@ func (s *Server) resourceOf(obj *unstructured.Unstructured) (*resource, error) {
 		}
 	}
 	return nil, apierrors.NewBadRequest(fmt.Sprintf("no kind %q is served in version %q", gvk.Kind, obj.GetAPIVersion()))
+}
+
+// fromCaller copies an object by way of JSON, which takes Go's own number types too.
+func fromCaller(obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	data, err := json.Marshal(obj.Object)
+	if err != nil {
+		return nil, apierrors.NewBadRequest(err.Error())
+	}
+	return objectFromJSON(data, obj.GroupVersionKind())
 }
 
 func (s *Server) get(res *resource, namespace, name string) (*record, error) {
