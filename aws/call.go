@@ -50,7 +50,7 @@ func call[I, O, F any](ctx context.Context, c *Client, u urgency, op operation, 
 	return output, info.Err
 }
 
-// describe is call for an operation that only reads.
+// describeCall is call for an operation that only reads.
 func describeCall[I, O any](ctx context.Context, c *Client, u urgency, name, object string, input *I,
 	do func(context.Context, *I, ...func(*elb.Options)) (*O, error),
 ) (*O, error) {

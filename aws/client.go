@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/istio-cutover/cutover/model"
 )
@@ -25,9 +27,9 @@ const (
 	// callTimeout bounds one call with all its attempts; waiting for our own
 	// token bucket is not part of it.
 	callTimeout = 15 * time.Second
-	// metadataTimeout bounds what may have to ask the instance metadata
-	// service, which does not answer at all outside EC2.
-	metadataTimeout = 5 * time.Second
+	// metadataTimeout bounds asking the instance metadata service, which answers
+	// within milliseconds on EC2 and not at all elsewhere.
+	metadataTimeout = 2 * time.Second
 	dialTimeout     = 5 * time.Second
 )
 
@@ -102,7 +104,7 @@ func newClient(ctx context.Context, opts Options, more ...func(*config.LoadOptio
 		cfg, err := load(ctx)
 		return cfg.Credentials, err
 	}}
-	if err := creds.exist(ctx); err != nil {
+	if err := exist(ctx, cfg.Credentials); err != nil {
 		return nil, err
 	}
 	cfg.Credentials = creds
@@ -139,6 +141,7 @@ func loadConfig(ctx context.Context, opts Options, more []func(*config.LoadOptio
 		WithTransportOptions(func(t *http.Transport) { t.TLSHandshakeTimeout = dialTimeout })
 	options := slices.Concat([]func(*config.LoadOptions) error{
 		config.WithHTTPClient(client),
+		config.WithLogger(sdkLogger(opts.Log)),
 		config.WithSharedConfigProfile(opts.Profile),
 		config.WithRegion(opts.Region),
 	}, more)
@@ -162,6 +165,13 @@ func loadConfig(ctx context.Context, opts Options, more []func(*config.LoadOptio
 		}
 	}
 	return cfg, nil
+}
+
+// sdkLogger keeps what the SDK has to say off the terminal.
+func sdkLogger(log *slog.Logger) logging.Logger {
+	return logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
+		log.Debug("aws sdk", "message", fmt.Sprintf(format, v...))
+	})
 }
 
 func configError(err error, profile string) error {

@@ -3,18 +3,22 @@ package aws
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
 
 	"github.com/istio-cutover/cutover/model"
 )
 
-// reloadInterval is how often the configuration is read anew at most while
-// credentials are refused.
-const reloadInterval = 5 * time.Second
+const (
+	// reloadInterval is how often the configuration is read anew at most while
+	// credentials are refused.
+	reloadInterval = 5 * time.Second
+	// retrieveTimeout leaves time for roles to be assumed and processes to run.
+	retrieveTimeout = 10 * time.Second
+)
 
 // credentials provides what the configuration says, and reads the
 // configuration anew after credentials were refused: keys that a fresh login
@@ -36,7 +40,7 @@ func (e *credentialsError) Unwrap() error { return e.err }
 
 // Retrieve implements awssdk.CredentialsProvider.
 func (c *credentials) Retrieve(ctx context.Context) (awssdk.Credentials, error) {
-	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
+	ctx, cancel := context.WithTimeout(ctx, retrieveTimeout)
 	defer cancel()
 	value, err := c.current(ctx).Retrieve(ctx)
 	if err != nil {
@@ -69,18 +73,21 @@ func (c *credentials) refused() {
 
 // exist fails when there are no credentials anywhere. Others that cannot be
 // used now, for instance those of an expired login, may become usable.
-func (c *credentials) exist(ctx context.Context) error {
-	_, err := c.Retrieve(ctx)
-	// The instance's role is the last link of the chain: it is asked only when
-	// nothing else is configured. Its error has no type of its own.
-	if err == nil || !strings.Contains(err.Error(), "EC2 IMDS") {
+func exist(ctx context.Context, source awssdk.CredentialsProvider) error {
+	// The instance's role is what remains when nothing else is configured.
+	if !awssdk.IsCredentialsProvider(source, (*ec2rolecreds.Provider)(nil)) {
 		return nil
 	}
-	return &model.Error{
-		Kind:      model.KindAccess,
-		Operation: "configure aws",
-		Message:   "there are no AWS credentials",
-		Remedy:    "run: aws configure (or aws sso login), name a --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-		Err:       fmt.Errorf("retrieve credentials: %w", err),
+	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
+	defer cancel()
+	if _, err := source.Retrieve(ctx); err != nil {
+		return &model.Error{
+			Kind:      model.KindAccess,
+			Operation: "configure aws",
+			Message:   "there are no AWS credentials",
+			Remedy:    "run: aws configure (or aws sso login), name a --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+			Err:       fmt.Errorf("retrieve the instance's credentials: %w", err),
+		}
 	}
+	return nil
 }

@@ -54,7 +54,7 @@ func (c *Client) observe(ctx context.Context, due parts, only map[string]bool, u
 	if r.answers > 0 {
 		c.seen.at = r.began
 	}
-	return c.seen.world(c.Account(), scope), r.outcome
+	return c.seen.world(c.seen.accountOf(c.Account()), scope), r.outcome
 }
 
 // outcome is what a round tells the schedule.

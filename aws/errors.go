@@ -18,7 +18,7 @@ const (
 	notAWS            = "the answer is not one of AWS's: "
 	remedyLogin       = "log in to AWS again (aws sso login, or renew the keys); cutover goes on by itself"
 	remedyThrottled   = "other tools share the account's request quota; wait a little and try again"
-	remedyUnreachable = "check the network, the proxy and AWS_ENDPOINT_URL"
+	remedyUnreachable = "check the region, the network, the proxy and AWS_ENDPOINT_URL"
 )
 
 // classify turns a call's error into the error that operators read. last is

@@ -2,9 +2,12 @@ package aws
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
-	"net/http"
+	"net"
+	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -279,18 +282,18 @@ func TestEveryCallIsReported(t *testing.T) {
 
 func TestWhatIsMissingIsSaidByNew(t *testing.T) {
 	tests := map[string]struct {
-		env    map[string]string
-		opts   Options
-		config string
-		kind   model.Kind
-		words  string
+		env   map[string]string
+		opts  Options
+		kind  model.Kind
+		words string // of the remedy; without a kind, the endpoint
 	}{
-		"region":               {map[string]string{"AWS_REGION": ""}, Options{}, "", model.KindUsage, "--region"},
-		"profile":              {nil, Options{Profile: "nobody"}, "", model.KindUsage, "list-profiles"},
-		"profile by name":      {map[string]string{"AWS_PROFILE": "nobody"}, Options{}, "", model.KindUsage, "list-profiles"},
-		"credentials":          {map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, Options{}, "", model.KindAccess, "aws configure"},
-		"a usable config":      {map[string]string{"AWS_CA_BUNDLE": "/nonexistent/ca.pem"}, Options{}, "", model.KindUsage, "AWS_"},
-		"nothing, by --region": {map[string]string{"AWS_REGION": ""}, Options{Region: "us-gov-west-1"}, "", "", ""},
+		"region":               {map[string]string{"AWS_REGION": ""}, Options{}, model.KindUsage, "--region"},
+		"profile":              {nil, Options{Profile: "nobody"}, model.KindUsage, "list-profiles"},
+		"profile by name":      {map[string]string{"AWS_PROFILE": "nobody"}, Options{}, model.KindUsage, "list-profiles"},
+		"credentials":          {map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, Options{}, model.KindAccess, "aws configure"},
+		"a usable config":      {map[string]string{"AWS_CA_BUNDLE": "/nonexistent/ca.pem"}, Options{}, model.KindUsage, "AWS_"},
+		"FIPS":                 {map[string]string{"AWS_USE_FIPS_ENDPOINT": "true"}, Options{Region: "us-gov-west-1"}, "", "https://elasticloadbalancing.us-gov-west-1.amazonaws.com"},
+		"nothing, by --region": {map[string]string{"AWS_REGION": ""}, Options{Region: "us-gov-west-1"}, "", "https://elasticloadbalancing.us-gov-west-1.amazonaws.com"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -301,7 +304,7 @@ func TestWhatIsMissingIsSaidByNew(t *testing.T) {
 			}
 			c, err := New(t.Context(), test.opts)
 			if test.kind == "" {
-				if err != nil || c.Account().Endpoint != "https://elasticloadbalancing.us-gov-west-1.amazonaws.com" {
+				if err != nil || c.Account().Endpoint != test.words {
 					t.Fatalf("%v, %+v", err, c)
 				}
 				return
@@ -314,4 +317,57 @@ func TestWhatIsMissingIsSaidByNew(t *testing.T) {
 	}
 }
 
-var _ http.RoundTripper = (*transport)(nil)
+// Outside EC2 nothing answers where the metadata service would be.
+func TestNoCredentialsAndNoMetadataServiceIsSaidSoon(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	environment(t, "")
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "")
+	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://"+listener.Addr().String())
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+	began := time.Now()
+	_, err = New(t.Context(), Options{})
+	if took := time.Since(began); model.KindOf(err) != model.KindAccess || took > 2*metadataTimeout {
+		t.Errorf("after %s: %v", took, err)
+	}
+}
+
+func TestAccountIsKnownWithoutSTS(t *testing.T) {
+	inWorld(t, Options{}, func(t *testing.T, w *smallWorld) {
+		w.set("GetCallerIdentity", failing(403, "AccessDenied", "explicit deny"))
+		world := w.client.Observe(t.Context())
+		if p := problemOf(t, world, ""); p.Kind != model.KindAccess || !strings.Contains(p.Message, "sts:GetCallerIdentity") {
+			t.Errorf("problem: %+v", p)
+		}
+		if world.Account.Account != "111122223333" || world.Account.ARN != "" {
+			t.Errorf("account: %+v", world.Account)
+		}
+	})
+}
+
+func TestCABundleIsHonoured(t *testing.T) {
+	sim := awssim.New(awssim.Config{})
+	server := httptest.NewTLSServer(sim.Handler())
+	defer server.Close()
+	environment(t, server.URL)
+	bundle := filepath.Join(t.TempDir(), "ca.pem")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(bundle, block, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_CA_BUNDLE", bundle)
+	c, err := New(t.Context(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := c.Observe(t.Context()); len(w.Problems) > 0 || w.Account.ARN == "" {
+		t.Errorf("account %+v, problems: %+v", w.Account, w.Problems)
+	}
+	if err := sim.Close(); err != nil {
+		t.Error(err)
+	}
+}

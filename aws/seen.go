@@ -169,6 +169,21 @@ func (s *seen) world(account model.Account, scope map[string]bool) model.AWS {
 	return w
 }
 
+// accountOf completes who we are where STS could not be asked, as in networks
+// without an endpoint for it: ARNs hold the account's number.
+func (s *seen) accountOf(account model.Account) model.Account {
+	if account.Account != "" {
+		return account
+	}
+	for arn := range s.balancers {
+		// All of them belong to one account.
+		if fields := strings.Split(arn, ":"); len(fields) > 4 {
+			account.Account = fields[4]
+		}
+	}
+	return account
+}
+
 func inScope(scope map[string]bool, group string) bool { return len(scope) == 0 || scope[group] }
 
 // problems gives the troubles in a fixed order, those of the same operation,
