@@ -60,7 +60,7 @@ func (s *Sandbox) ask(t *testing.T, r request) (*http.Response, string, error) {
 	t.Helper()
 	pool, err := s.CAPool()
 	if err != nil {
-		t.Fatal(err)
+		return nil, "", err
 	}
 	transport := &http.Transport{
 		ForceAttemptHTTP2: true,
