@@ -47,7 +47,7 @@ func (a *App) toggle(rows []row) {
 		a.open(&choice{
 			question: "To which side?",
 			text: []string{
-				fmt.Sprintf("%s: not all traffic is on one side now.", capital(hostWords(hosts))),
+				fmt.Sprintf("The traffic of %s is not all on one side now.", hostWords(hosts)),
 			},
 			wayOut: "Cancel",
 			options: []option{
@@ -60,13 +60,6 @@ func (a *App) toggle(rows []row) {
 	default:
 		a.move(hosts, model.Old)
 	}
-}
-
-func capital(s string) string {
-	if s == "" || s[0] < 'a' || s[0] > 'z' {
-		return s
-	}
-	return s // Host names keep their case.
 }
 
 // move opens the plan that moves hosts to a side. On a network load balancer a
@@ -135,6 +128,7 @@ func (a *App) openUndo(all bool) {
 
 // openPlan works the plan out and shows it.
 func (a *App) openPlan(d *planDialog) {
+	d.wide = 104
 	a.compute(d)
 	a.open(d)
 	a.stage(planHosts(d.plan))

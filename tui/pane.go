@@ -171,7 +171,7 @@ func (p *pane) chosen() []row {
 // gutter is the width before the first column: the cursor and the mark.
 func (p *pane) gutter() int {
 	if p.marking {
-		return 4
+		return 3
 	}
 	return 1
 }
@@ -239,16 +239,15 @@ func (p *pane) draw(g region, focused bool) {
 }
 
 func (p *pane) drawRow(g region, y int, r row, widths []int, gap int, current, focused bool) {
-	x := btoi(p.marking)
 	if current && focused {
-		g.text(x, y, span{"▸", styleKey})
+		g.text(0, y, span{"▸", styleKey})
 	} else if current && p.marking {
-		g.text(x, y, span{"▸", styleDim})
+		g.text(0, y, span{"▸", styleDim})
 	}
 	if p.marks[r.id] {
-		g.text(x+1, y, span{"●", styleMark})
+		g.text(1, y, span{"●", styleMark})
 	}
-	x = p.gutter()
+	x := p.gutter()
 	free := x // The first column that nothing has run over.
 	for i, f := range r.fields {
 		w := widths[i]

@@ -48,11 +48,11 @@ func (a *App) start(p model.Plan) tea.Cmd {
 	a.stale.hosts = true
 	clear(a.panes[paneHosts].marks)
 	a.stage(hosts)
-	verb := "plan"
+	kind := "plan"
 	if p.WayBack {
-		verb = "way back"
+		kind = "way back"
 	}
-	a.note(stylePlain, fmt.Sprintf("%s: %s, %s → %s", verb, count(len(p.Changes), "change"), hostWords(hosts), p.Intent.To), "")
+	a.note(stylePlain, fmt.Sprintf("%s → %s: %s of %s", a.short(hosts), p.Intent.To, kind, count(len(p.Changes), "change")), listHosts(hosts))
 	o := run.Options{Wait: a.cfg.Wait, Proof: a.cfg.Proof}
 	return tea.Batch(
 		carryOut(ctx, a.cfg.Run, p, o, a.run.feed),
@@ -85,6 +85,30 @@ func hostWords(hosts []model.HostKey) string {
 		return model.Line(hosts[0].Host)
 	}
 	return count(len(hosts), "host")
+}
+
+// short names a host by its first label where no other host begins so, as
+// Activity is narrow.
+func (a *App) short(hosts []model.HostKey) string {
+	if len(hosts) != 1 || a.world.Snapshot == nil {
+		return hostWords(hosts)
+	}
+	label, _, _ := strings.Cut(hosts[0].Host, ".")
+	for _, h := range a.world.Snapshot.Hosts {
+		if h.Host != hosts[0].Host && strings.HasPrefix(h.Host, label+".") {
+			return hostWords(hosts)
+		}
+	}
+	return model.Line(label)
+}
+
+// listHosts names hosts, one a line, for details.
+func listHosts(hosts []model.HostKey) string {
+	var b strings.Builder
+	for _, h := range hosts {
+		b.WriteString(h.String() + "\n")
+	}
+	return b.String()
 }
 
 func (a *App) stage(hosts []model.HostKey) {
@@ -123,7 +147,7 @@ func (a *App) takeEvent(e run.Event) {
 	if e.Key.Host != "" {
 		hosts = []model.HostKey{e.Key}
 	}
-	name, detail := hostWords(hosts), model.Line(e.Detail)
+	name, detail := a.short(hosts), model.Line(e.Detail)
 	if len(hosts) == 0 {
 		name = model.Line(e.Host)
 	}
@@ -142,7 +166,7 @@ func (a *App) takeEvent(e run.Event) {
 		a.setProgress(hosts, "written, reading back…", styleInfo)
 	case run.Verified:
 		a.setProgress(hosts, switchedWord(e, detail), styleWarn)
-		a.note(stylePlain, strings.TrimSpace(change+" ok: "+name+" switched"), e.Detail)
+		a.note(stylePlain, fmt.Sprintf("%s switched, %s ok", name, change), listHosts(hosts))
 	case run.Proven:
 		a.takeProof(e, hosts, name, detail, to)
 	case run.Failed:
@@ -160,10 +184,10 @@ func (a *App) takeProof(e run.Event, hosts []model.HostKey, name, detail string,
 	case model.ProofProven:
 		a.run.proven += len(hosts)
 		a.setProgress(hosts, string(to)+", proven", styleGood)
-		a.note(styleGood, fmt.Sprintf("%s → %s proven", name, to), e.Detail)
+		a.note(styleGood, fmt.Sprintf("%s → %s proven", name, to), listHosts(hosts)+"\n"+e.Detail)
 	case model.ProofUnconfirmed:
 		a.setProgress(hosts, "switched, side unconfirmed", styleWarn)
-		a.note(styleWarn, fmt.Sprintf("%s → %s switched, side unconfirmed", name, to), e.Detail)
+		a.note(styleWarn, fmt.Sprintf("%s → %s, side unconfirmed", name, to), listHosts(hosts)+"\n"+e.Detail)
 	case model.ProofUnproven, model.ProofNone:
 		a.setProgress(hosts, switchedWord(e, detail), styleWarn)
 	}

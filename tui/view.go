@@ -142,16 +142,18 @@ func (a *App) titleNote(p *pane) []span {
 // drawTabs names the panes; the one that is shown stands in brackets.
 func (a *App) drawTabs(g region) {
 	names := [paneCount]string{"Gateways", "Secrets", "VirtualServices", "Rules", "Hosts", "Probes", "Activity"}
-	if g.r.w < 80 {
+	if g.r.w < 77 {
 		names = [paneCount]string{"Gw", "Secrets", "VS", "Rules", "Hosts", "Probes", "Activity"}
 	}
-	x := 0
+	x := 1
 	for i, n := range names {
-		if paneID(i) == a.focus {
-			x = g.text(x, 0, span{"[", styleFocus}, span{fmt.Sprint(i+1) + " ", styleFocus}, span{n, styleBrand}, span{"]", styleFocus})
-		} else {
-			x = g.text(x, 0, span{fmt.Sprintf(" %d ", i+1), styleDim}, span{n + " ", styleDim})
+		number := fmt.Sprintf("%d ", i+1)
+		if paneID(i) != a.focus {
+			x = g.text(x, 0, span{number + n, styleDim}) + 1
+			continue
 		}
+		g.text(x-1, 0, span{"[", styleFocus})
+		x = g.text(x, 0, span{number, styleFocus}, span{n, styleBrand}, span{"]", styleFocus})
 	}
 }
 
