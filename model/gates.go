@@ -218,10 +218,7 @@ func (p Plan) open(v Verdict) []HostGate {
 // anew is how blocked hosts are skipped: those that shared a rule with them may
 // then be blocked in turn.
 func (i Intent) Without(keys []HostKey) Intent {
-	skip := make(map[HostKey]bool, len(keys))
-	for _, k := range keys {
-		skip[k] = true
-	}
+	skip := keySet(keys)
 	i.Hosts = slices.DeleteFunc(slices.Clone(i.Hosts), func(k HostKey) bool { return skip[k] })
 	return i
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -207,6 +208,13 @@ func (p *planner) draftRule(d *draft, in Intent, st *staged) {
 		return // On the wanted side already.
 	}
 	label := p.s.RuleLabel(v.rule)
+	refuse := func(gate GateID, reason string) {
+		hosts := st.hosts
+		if st.whole { // It was asked for as it is, so it stops all that was asked for.
+			hosts = in.Hosts
+		}
+		d.refusals = append(d.refusals, refusal{hosts, gate, Line(reason)})
+	}
 	if v.lb.Type == Network {
 		if e := p.missing(st, in); e != nil {
 			if d.incomplete == nil {
@@ -215,11 +223,11 @@ func (p *planner) draftRule(d *draft, in Intent, st *staged) {
 			return
 		}
 	} else if why := p.shared(st); why != "" && !st.whole {
-		d.refusals = append(d.refusals, refusal{st.hosts, GateSharedRule, label + " " + why})
+		refuse(GateSharedRule, label+" "+why)
 		return
 	}
 	if refused != "" {
-		d.refusals = append(d.refusals, refusal{st.hosts, GateTargetGroup, refused})
+		refuse(GateTargetGroup, label+": "+refused)
 		return
 	}
 	move := forwardMove{counterpart: moved, plain: p.plain, name: groupName, limit: p.groupsPerAction(v.lb.Type)}
@@ -228,7 +236,7 @@ func (p *planner) draftRule(d *draft, in Intent, st *staged) {
 		no = "its actions cannot be read: " + err.Error()
 	}
 	if no != "" {
-		d.refusals = append(d.refusals, refusal{st.hosts, GateTargetGroup, Line(label + ": " + no)})
+		refuse(GateTargetGroup, label+": "+no)
 		return
 	}
 	c := Change{
@@ -298,14 +306,30 @@ func (p *planner) missing(st *staged, in Intent) *Error {
 }
 
 // shared says who else is on an ALB rule; "" when all of its names are the
-// staged hosts' own.
+// staged hosts' own, in each lane of which it moves groups.
 func (p *planner) shared(st *staged) string {
-	whole := "move them together, or the rule whole with --rule " + st.view.rule.ARN
-	if names := others(st.view.reach, st.hosts); len(names) > 0 {
-		return "also serves " + listed(names) + "; " + whole
+	whole := "the rule whole with --rule " + st.view.rule.ARN
+	names := others(st.view.reach, st.hosts)
+	byLane := map[string][]HostKey{}
+	for _, k := range st.hosts {
+		byLane[k.Lane] = append(byLane[k.Lane], k)
 	}
-	if open := admits(st.view.rule, st.hosts); open != "" {
-		return "also serves " + open + "; move the rule whole with --rule " + st.view.rule.ARN
+	if len(byLane) > 1 { // A name that is staged in one lane may be another's in the next.
+		own := keySet(st.hosts)
+		for _, k := range st.view.reach {
+			if len(byLane[k.Lane]) > 0 && !own[k] {
+				names = append(names, k.Host)
+			}
+		}
+	}
+	if len(names) > 0 {
+		slices.Sort(names)
+		return "also serves " + listed(slices.Compact(names)) + "; move them together, or " + whole
+	}
+	for _, lane := range slices.Sorted(maps.Keys(byLane)) {
+		if open := admits(st.view.rule, byLane[lane]); open != "" {
+			return "also serves " + open + "; move " + whole
+		}
 	}
 	return ""
 }
@@ -347,6 +371,14 @@ func within(value, host string) bool {
 	}
 	tail := value[strings.LastIndexAny(value, "*?")+1:]
 	return strings.HasSuffix(tail, suffix) && len(value) > len(suffix)
+}
+
+func keySet(keys []HostKey) map[HostKey]bool {
+	set := make(map[HostKey]bool, len(keys))
+	for _, k := range keys {
+		set[k] = true
+	}
+	return set
 }
 
 // others returns the names among keys that none of hosts has, sorted.

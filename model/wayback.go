@@ -22,10 +22,7 @@ import (
 // they differ. The plan is empty when there is nothing to take back.
 func WayBack(s *Snapshot, records []Record, keys []HostKey) (Plan, error) {
 	p := Plan{WayBack: true, Verdict: Pass}
-	wanted := map[HostKey]bool{}
-	for _, k := range keys {
-		wanted[k] = true
-	}
+	wanted := keySet(keys)
 	for _, c := range chains(records) {
 		if keys != nil && !c.concerns(wanted) {
 			continue
