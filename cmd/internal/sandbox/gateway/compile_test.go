@@ -57,7 +57,7 @@ func TestCommonHosts(t *testing.T) {
 func served(t *testing.T, serverHost, virtualService, host string) bool {
 	t.Helper()
 	store := &memory{objects: map[string]*unstructured.Unstructured{}}
-	store.apply(t, strings.TrimSpace(cluster))
+	store.apply(t, strings.ReplaceAll(strings.TrimSpace(cluster), "NODE", "127.66.0.11"))
 	store.apply(t, fmt.Sprintf(`
 apiVersion: networking.istio.io/v1
 kind: Gateway
@@ -113,7 +113,7 @@ func TestBinding(t *testing.T) {
 
 func TestLocalTrafficPolicy(t *testing.T) {
 	store := &memory{objects: map[string]*unstructured.Unstructured{}}
-	store.apply(t, strings.TrimSpace(cluster))
+	store.apply(t, strings.ReplaceAll(strings.TrimSpace(cluster), "NODE", "127.66.0.11"))
 	store.apply(t, `
 apiVersion: v1
 kind: Service
@@ -139,7 +139,7 @@ func TestUpgrade(t *testing.T) {
 	w.apply(t, `{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: public, namespace: istio-system}, spec: {selector: {app: gw}, servers: [{hosts: ['*'], port: {number: 80, protocol: HTTP, name: http}}]}}`)
 	w.apply(t, `{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: echo, namespace: app}, spec: {hosts: [echo.a.test], gateways: [istio-system/public], http: [{route: [{destination: {host: echo, port: {number: 80}}}]}]}}`)
 	w.eventually(t, "200", 30080, "", "http://echo.a.test/")
-	conn, err := net.Dial("tcp", node+":30080")
+	conn, err := net.Dial("tcp", w.node+":30080")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,10 +85,8 @@ func (s *memory) apply(t *testing.T, documents string) {
 	}
 }
 
-const node = "127.66.1.11"
-
 const cluster = `
-{apiVersion: v1, kind: Node, metadata: {name: node-1}, status: {addresses: [{type: InternalIP, address: 127.66.1.11}]}}
+{apiVersion: v1, kind: Node, metadata: {name: node-1}, status: {addresses: [{type: InternalIP, address: NODE}]}}
 ---
 {apiVersion: v1, kind: Node, metadata: {name: stray}, status: {addresses: [{type: InternalIP, address: 192.0.2.1}]}}
 ---
@@ -96,7 +94,7 @@ apiVersion: v1
 kind: Pod
 metadata: {name: gw-1, namespace: istio-system, labels: {app: gw}}
 spec: {nodeName: node-1}
-status: {podIP: 127.66.1.101, conditions: [{type: Ready, status: "True"}]}
+status: {podIP: 10.0.0.1, conditions: [{type: Ready, status: "True"}]}
 ---
 apiVersion: v1
 kind: Service
@@ -180,8 +178,28 @@ func secret(t *testing.T, name string, p tls.Certificate) string {
 
 type world struct {
 	*memory
+	node string
 	mesh *Mesh
 	raw  tls.Certificate
+}
+
+// claim takes a loopback network that no test running elsewhere has, and
+// returns the address of its node.
+func claim(t *testing.T) string {
+	t.Helper()
+	for b := 1; b < 255; b++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.66.%d.1:16443", b))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		return fmt.Sprintf("127.66.%d.11", b)
+	}
+	t.Fatal("no loopback network is free")
+	return ""
 }
 
 func start(t *testing.T) *world {
@@ -206,7 +224,7 @@ func start(t *testing.T) *world {
 	}))
 	t.Cleanup(echo.Close)
 	raw := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "raw") }))
-	w := &world{memory: &memory{objects: map[string]*unstructured.Unstructured{}}, raw: pair(t, "x.raw.test")}
+	w := &world{memory: &memory{objects: map[string]*unstructured.Unstructured{}}, node: claim(t), raw: pair(t, "x.raw.test")}
 	raw.TLS = &tls.Config{Certificates: []tls.Certificate{w.raw}}
 	raw.StartTLS()
 	t.Cleanup(raw.Close)
@@ -214,9 +232,9 @@ func start(t *testing.T) *world {
 		"app.app.svc.cluster.local":     netip.MustParseAddrPort(app.Listener.Addr().String()),
 		"echo.app.svc.cluster.local":    netip.MustParseAddrPort(echo.Listener.Addr().String()),
 		"raw.app.svc.cluster.local":     netip.MustParseAddrPort(raw.Listener.Addr().String()),
-		"refused.app.svc.cluster.local": netip.MustParseAddrPort("127.66.1.250:1"),
+		"refused.app.svc.cluster.local": netip.MustParseAddrPort("127.66.0.250:1"),
 	}
-	w.apply(t, strings.TrimSpace(cluster))
+	w.apply(t, strings.ReplaceAll(strings.TrimSpace(cluster), "NODE", w.node))
 	w.apply(t, secret(t, "cert", pair(t, "*.a.test")))
 	mesh, err := Start(Config{
 		Store:     w.memory,
@@ -235,12 +253,12 @@ func start(t *testing.T) *world {
 
 // get asks a NodePort for a URL, with the server name given, and returns the
 // answer, its body and the certificate that was presented.
-func get(t *testing.T, port int, sni, url, agent string) (*http.Response, string, error) {
+func (w *world) get(t *testing.T, port int, sni, url, agent string) (*http.Response, string, error) {
 	t.Helper()
 	transport := &http.Transport{
 		ForceAttemptHTTP2: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "tcp", fmt.Sprintf("%s:%d", node, port))
+			return (&net.Dialer{}).DialContext(ctx, "tcp", fmt.Sprintf("%s:%d", w.node, port))
 		},
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: sni},
 	}
@@ -283,7 +301,7 @@ func TestRequests(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			agent := "nonce-" + strings.ReplaceAll(c.name, " ", "-")
-			response, body, err := get(t, c.port, c.sni, c.url, agent)
+			response, body, err := w.get(t, c.port, c.sni, c.url, agent)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -333,7 +351,7 @@ func waitForLine(t *testing.T, mesh *Mesh, text string) string {
 func TestHandshakeWithoutFilterChain(t *testing.T) {
 	w := start(t)
 	for _, sni := range []string{"", "other.test", "y.raw.test", "lost.a.test"} {
-		conn, err := net.Dial("tcp", node+":30443")
+		conn, err := net.Dial("tcp", w.node+":30443")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -354,7 +372,7 @@ func (w *world) eventually(t *testing.T, want string, port int, sni, url string)
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
 		got := "failed"
-		response, _, err := get(t, port, sni, url, "test")
+		response, _, err := w.get(t, port, sni, url, "test")
 		switch {
 		case err == nil:
 			got = fmt.Sprint(response.StatusCode)
