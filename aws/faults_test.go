@@ -16,6 +16,7 @@ import (
 
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/istio-cutover/cutover/aws/awssim"
 	"github.com/istio-cutover/cutover/model"
@@ -213,6 +214,22 @@ func TestCanceledIsPreserved(t *testing.T) {
 		var e *model.Error
 		if !errors.Is(err, context.Canceled) || !errors.As(err, &e) {
 			t.Errorf("Read: %v", err)
+		}
+	})
+}
+
+func TestAllPagesAreRead(t *testing.T) {
+	inWorld(t, Options{}, func(t *testing.T, w *smallWorld) {
+		whole := w.client.Observe(t.Context())
+		w.count()
+		w.page = "1"
+		paged := w.client.Observe(t.Context())
+		whole.ObservedAt = paged.ObservedAt
+		if diff := cmp.Diff(whole, paged); diff != "" {
+			t.Errorf("page by page (-whole +paged):\n%s", diff)
+		}
+		if n := w.count(); n["DescribeTargetGroups"] != 3 || n["DescribeRules"] != 3 || n["DescribeAccountLimits"] < 2 {
+			t.Errorf("calls: %v", n)
 		}
 	})
 }

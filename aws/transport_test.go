@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 
@@ -17,6 +18,8 @@ import (
 // simulated, and answers by faults instead where there is one.
 type transport struct {
 	handler http.Handler
+	// page is what pages are cut to, "" for as large as was asked for.
+	page string
 
 	mu     sync.Mutex
 	faults map[string]fault // by operation, "" for every one
@@ -48,7 +51,10 @@ func (tr *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if f != nil {
 		return f(request)
 	}
-	request.Body = io.NopCloser(bytes.NewReader(body))
+	if tr.page != "" && form.Has("PageSize") {
+		form.Set("PageSize", tr.page)
+	}
+	request.Body = io.NopCloser(strings.NewReader(form.Encode()))
 	recorder := httptest.NewRecorder()
 	tr.handler.ServeHTTP(recorder, request)
 	return recorder.Result(), nil
