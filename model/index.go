@@ -22,6 +22,7 @@ type index struct {
 	owners       map[string]owners       // by lane
 	published    owners                  // of all lanes: names of one lane can reach listeners of another
 	ruleHosts    map[string][]HostKey    // by rule
+	forwards     map[string][]Forward    // by rule
 }
 
 type listenerPlace struct{ loadBalancer, listener int }

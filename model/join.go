@@ -22,6 +22,10 @@ func Join(c Cluster, a AWS, cfg Config) *Snapshot {
 		AWS:        sortedAWS(a),
 	}
 	s.Problems = slices.Concat(s.Cluster.Problems, s.AWS.Problems)
+	for i := range s.Problems {
+		p := &s.Problems[i]
+		p.Operation, p.Message = Line(p.Operation), Line(p.Message)
+	}
 	s.indexObjects()
 	specs := s.laneSpecs(cfg)
 	s.joinLanes(specs)
@@ -100,7 +104,9 @@ func sortedAWS(a AWS) AWS {
 
 // sorted returns a sorted copy in which what compares equal is kept once.
 func sorted[T any](list []T, compare func(a, b T) int) []T {
-	return slices.CompactFunc(slices.SortedStableFunc(slices.Values(list), compare), func(a, b T) bool { return compare(a, b) == 0 })
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, compare)
+	return slices.CompactFunc(list, func(a, b T) bool { return compare(a, b) == 0 })
 }
 
 // CompareRules orders a listener's rules as they are evaluated: by priority,

@@ -71,7 +71,7 @@ func (w *joinWorld) side(ns, gateway, service string, np NodePorts, server Serve
 	http := Server{Hosts: server.Hosts, Port: 8080, Protocol: "HTTP", HTTPSRedirect: true}
 	w.c.Gateways = append(w.c.Gateways, Gateway{Name: ObjectName{ns, gateway}, Selector: selector, Servers: []Server{http, server}})
 	w.c.Services = append(w.c.Services, Service{
-		Name: ObjectName{ns, service}, Selector: selector, ExternalTrafficPolicy: "Cluster",
+		Name: ObjectName{ns, service}, Selector: labels, ExternalTrafficPolicy: "Cluster",
 		Ports: []ServicePort{
 			{"tls", 15443, 15443, 0},
 			{"status-port", 15021, 15021, np.Status},

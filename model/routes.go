@@ -18,9 +18,13 @@ func (s *Snapshot) joinRoutes() {
 		s.index.published[h.Host] = true
 	}
 	tables := map[string]*ruleTable{}
+	s.index.forwards = map[string][]Forward{}
 	for _, lb := range s.AWS.LoadBalancers {
 		for _, l := range lb.Listeners {
 			tables[l.ARN] = newRuleTable(l.Rules)
+			for _, r := range tables[l.ARN].rules {
+				s.index.forwards[r.arn] = r.forwards
+			}
 		}
 	}
 	routers := map[string][]*router{}

@@ -225,8 +225,8 @@ func (s *Snapshot) finalizeStep() (StepState, string) {
 	for _, lb := range s.AWS.LoadBalancers {
 		for _, l := range lb.Listeners {
 			for _, r := range l.Rules {
-				forwards, err := Forwards(r.Actions)
-				if err != nil || !switchable(forwards, s.sideOfAny) {
+				forwards := s.index.forwards[r.ARN]
+				if !switchable(forwards, s.sideOfAny) {
 					continue
 				}
 				all++

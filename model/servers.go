@@ -99,9 +99,13 @@ func (g Gateway) TLSServer(host string, sni bool) (Server, bool) {
 			continue
 		}
 		for _, h := range server.ServerHosts() {
-			fits := h == "*" || sni && (h == host || Publishes(h, strings.TrimPrefix(host, "*")))
-			if fits && len(h) > length {
-				best, length = server, len(h)
+			switch {
+			case sni && h == host:
+				return server, true
+			case h == "*" || sni && Publishes(h, strings.TrimPrefix(host, "*")):
+				if len(h) > length {
+					best, length = server, len(h)
+				}
 			}
 		}
 	}

@@ -150,12 +150,7 @@ func (t *targeter) mannersOf(h Host) []manner {
 // routeKinds adds the kinds of the lane's groups that a route forwards to.
 func (t *targeter) routeKinds(lane string, r Route, kinds map[PortKind]bool) {
 	for _, arn := range r.Switchable {
-		rule, _ := t.s.Rule(arn)
-		forwards, err := Forwards(rule.Actions)
-		if err != nil {
-			continue
-		}
-		for _, f := range forwards {
+		for _, f := range t.s.index.forwards[arn] {
 			for _, g := range f.Groups {
 				if t.s.SideOf(lane, g.ARN) != Other {
 					kinds[t.s.GroupKind(g.ARN)] = true
