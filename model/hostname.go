@@ -17,6 +17,18 @@ const fresh = "\x00"
 // load balancer does: * stands for zero or more characters, ? for exactly one.
 // Both must be in lower case.
 func MatchHost(pattern, name string) bool {
+	// What follows the last * must be the name's end. Most patterns are a * and
+	// a suffix, so this decides most of them.
+	for pattern != "" && pattern[len(pattern)-1] != '*' {
+		last := pattern[len(pattern)-1]
+		if name == "" || last != '?' && last != name[len(name)-1] {
+			return false
+		}
+		pattern, name = pattern[:len(pattern)-1], name[:len(name)-1]
+	}
+	if pattern == "*" {
+		return true
+	}
 	p, n := 0, 0
 	star, mark := -1, 0
 	for n < len(name) {
@@ -62,9 +74,14 @@ func (o owners) owner(name string) string {
 	if o[name] {
 		return name
 	}
-	for i := 1; i <= len(name); i++ {
-		if w := "*" + name[i:]; o[w] {
-			return w
+	w := []byte(name)
+	for i := range w {
+		w[i] = '*'
+		if i+1 < len(w) && w[i+1] == fresh[0] {
+			continue // Nobody publishes it.
+		}
+		if o[string(w[i:])] {
+			return string(w[i:])
 		}
 	}
 	return ""
@@ -125,14 +142,19 @@ func overlaps(value, host string) []string {
 		return nil
 	}
 	suffix := host[1:]
+	star := strings.LastIndexByte(value, '*')
+	tail := value[star+1:]
+	for i, j := len(tail)-1, len(suffix)-1; i >= 0 && j >= 0; i, j = i-1, j-1 {
+		if tail[i] != '?' && tail[i] != suffix[j] {
+			return nil // Their ends contradict each other.
+		}
+	}
 	var names []string
 	add := func(name string) {
 		if requestable(name) && Publishes(host, name) && MatchHost(value, name) && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
-	star := strings.LastIndexByte(value, '*')
-	tail := value[star+1:]
 	for _, n := range []int{0, 1, longName} {
 		run := strings.Repeat(fresh, n)
 		head := ""
