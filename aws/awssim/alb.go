@@ -68,6 +68,7 @@ func (srv *server) forward(w http.ResponseWriter, r *http.Request, f *forward, r
 	}
 	proxy := &httputil.ReverseProxy{
 		Transport: chosen.pool.transport,
+		ErrorLog:  srv.http.ErrorLog,
 		Rewrite: func(pr *httputil.ProxyRequest) {
 			srv.toTarget(pr, target, chosen.pool.secure)
 			rewrite(pr.Out)

@@ -1,6 +1,7 @@
 package awssim
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -8,18 +9,15 @@ import (
 
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/google/go-cmp/cmp"
 )
 
 // The AWS CLI reads names in a response with regard to case, which Go's XML
 // decoder does not: both must read the same.
 func TestAWSCLIReadsWhatTheSDKReads(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starting the AWS CLI takes a second each time: run without -short")
-	}
-	cli, err := exec.LookPath("aws")
-	if err != nil {
-		t.Skip("the AWS CLI is not on PATH: install awscli to compare with it")
+	if err := exec.CommandContext(t.Context(), "python3", "-c", "import awscli").Run(); err != nil {
+		t.Skipf("Python has no AWS CLI (%v): install awscli to compare with it", err)
 	}
 	w := newWorld(t)
 	lb := w.loadBalancer("public", types.LoadBalancerTypeEnumApplication)
@@ -32,6 +30,15 @@ func TestAWSCLIReadsWhatTheSDKReads(t *testing.T) {
 	w.healthy(old)
 	w.healthy(fresh)
 
+	identity, err := sts.New(sts.Options{BaseEndpoint: &w.endpoint, Region: "us-east-1", Credentials: w.client.Options().Credentials}).
+		GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var (
+		commands [][]string
+		wanted   []any
+	)
 	for name, tc := range map[string]struct {
 		arguments []string
 		want      any
@@ -62,28 +69,68 @@ func TestAWSCLIReadsWhatTheSDKReads(t *testing.T) {
 			[]string{"--resource-arns", *lb.LoadBalancerArn, old},
 			call(w, w.client.DescribeTags, &elb.DescribeTagsInput{ResourceArns: []string{*lb.LoadBalancerArn, old}}),
 		},
+		"get-caller-identity":     {nil, identity},
 		"describe-account-limits": {nil, call(w, w.client.DescribeAccountLimits, &elb.DescribeAccountLimitsInput{})},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			arguments := append([]string{"--endpoint-url", w.endpoint, "--output", "json", "elbv2", name}, tc.arguments...)
-			command := exec.CommandContext(t.Context(), cli, arguments...)
-			command.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=not-a-secret",
-				"AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1", "AWS_PAGER=", "AWS_CONFIG_FILE="+os.DevNull)
-			command.Stderr = t.Output()
-			out, err := command.Output()
-			if err != nil {
-				t.Fatal(err)
-			}
-			want, err := json.Marshal(tc.want)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(filled(t, want), filled(t, out)); diff != "" {
-				t.Error(diff)
-			}
-		})
+		arguments := append([]string{service(name), name}, tc.arguments...)
+		commands = append(commands, arguments)
+		wanted = append(wanted, tc.want)
 	}
+	for i, out := range runCLI(t, w.endpoint, commands) {
+		want, err := json.Marshal(wanted[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(filled(t, want), filled(t, []byte(out))); diff != "" {
+			t.Errorf("%v: %s", commands[i], diff)
+		}
+	}
+}
+
+// runCLI runs several commands of the AWS CLI and gives the output of each. As
+// the CLI takes a second to start, one process of it runs them all.
+func runCLI(t *testing.T, endpoint string, commands [][]string) []string {
+	t.Helper()
+	const script = `
+import contextlib, io, json, sys
+from awscli.clidriver import create_clidriver
+driver, outputs = create_clidriver(), []
+for command in json.load(sys.stdin):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        status = driver.main(command)
+    if status:
+        sys.exit(f"{command} ended with {status}")
+    outputs.append(out.getvalue())
+json.dump(outputs, sys.stdout)
+`
+	in, err := json.Marshal(commands)
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), "python3", "-c", script)
+	command.Stdin = bytes.NewReader(in)
+	command.Stderr = t.Output()
+	command.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=not-a-secret",
+		"AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1", "AWS_DEFAULT_OUTPUT=json", "AWS_PAGER=",
+		"AWS_CONFIG_FILE="+os.DevNull, "AWS_ENDPOINT_URL="+endpoint)
+	raw, err := command.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var outputs []string
+	if err := json.Unmarshal(raw, &outputs); err != nil {
+		t.Fatal(err)
+	}
+	return outputs
+}
+
+// service is where the CLI has a command.
+func service(command string) string {
+	if command == "get-caller-identity" {
+		return "sts"
+	}
+	return "elbv2"
 }
 
 // filled reads JSON without what is empty and without what differs in form.

@@ -41,7 +41,7 @@ func (srv *server) serveTCP() {
 // relay passes bytes between a client and a target, which is chosen once by
 // the rules in force now: the flow stays there until it ends.
 func (srv *server) relay(client net.Conn) {
-	defer client.Close() //nolint:errcheck // closed already when both directions are done
+	defer client.Close()
 	if srv.protocol == types.ProtocolEnumTls {
 		client = tls.Server(client, srv.tlsConfig())
 	}
@@ -62,7 +62,7 @@ func (srv *server) relay(client net.Conn) {
 		reset(client)
 		return
 	}
-	defer target.Close() //nolint:errcheck // closed already when both directions are done
+	defer target.Close()
 	defer context.AfterFunc(srv.ctx, func() {
 		srv.closed(client.Close())
 		srv.closed(target.Close())

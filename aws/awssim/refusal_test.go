@@ -132,6 +132,7 @@ func TestNamesAndSettingsThatAWSRefuses(t *testing.T) {
 	refused(w, "ValidationError", w.client.CreateTargetGroup, group("a", func(in *elb.CreateTargetGroupInput) {
 		in.Matcher = &types.Matcher{HttpCode: new("200-9999")}
 	}))
+	refused(w, "ValidationError", w.client.CreateTargetGroup, group("a", func(in *elb.CreateTargetGroupInput) { in.HealthCheckEnabled = new(false) }))
 	refused(w, "UnsupportedProtocol", w.client.CreateTargetGroup, group("a", func(in *elb.CreateTargetGroupInput) { in.Protocol = "UDP" }))
 	refused(w, "InvalidTarget", w.client.RegisterTargets, &elb.RegisterTargetsInput{
 		TargetGroupArn: new(arn), Targets: []types.TargetDescription{{Id: new("i-unknown")}},

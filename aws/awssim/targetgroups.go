@@ -105,6 +105,8 @@ func checkGroup(view types.TargetGroup) error {
 		return invalid("A target group port between 1 and 65535 must be specified")
 	case view.TargetType != types.TargetTypeEnumInstance && view.TargetType != types.TargetTypeEnumIp:
 		return invalid("The target type '%s' is not supported here", shorten(string(view.TargetType)))
+	case !*view.HealthCheckEnabled:
+		return invalid("Health checks cannot be disabled for target groups with target type '%s'", view.TargetType)
 	case *view.HealthCheckPort != trafficPort && (err != nil || checkPort < 1 || checkPort > 65535):
 		return invalid("Health check port '%s' must be '%s' or between 1 and 65535", shorten(*view.HealthCheckPort), trafficPort)
 	case interval < 1 || interval > 300:
