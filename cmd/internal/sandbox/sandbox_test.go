@@ -470,10 +470,10 @@ func BenchmarkThroughALB(b *testing.B) {
 				b.Error(err)
 				return
 			}
-			io.Copy(io.Discard, response.Body)
+			_, err = io.Copy(io.Discard, response.Body)
 			response.Body.Close()
-			if response.StatusCode != http.StatusOK {
-				b.Errorf("status %d", response.StatusCode)
+			if err != nil || response.StatusCode != http.StatusOK {
+				b.Errorf("status %d, %v", response.StatusCode, err)
 				return
 			}
 		}

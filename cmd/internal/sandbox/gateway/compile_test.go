@@ -144,13 +144,18 @@ func TestUpgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	io.WriteString(conn, "GET /echo HTTP/1.1\r\nHost: echo.a.test\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	say := func(text string) {
+		if _, err := io.WriteString(conn, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say("GET /echo HTTP/1.1\r\nHost: echo.a.test\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
 	reader := bufio.NewReader(conn)
 	response, err := http.ReadResponse(reader, nil)
 	if err != nil || response.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatalf("upgrade: %v, %v", response, err)
 	}
-	io.WriteString(conn, "hello\n")
+	say("hello\n")
 	if line, err := reader.ReadString('\n'); err != nil || line != "hello\n" {
 		t.Errorf("echo: %q, %v", line, err)
 	}

@@ -218,7 +218,7 @@ func start(t *testing.T) *world {
 		w.WriteHeader(http.StatusSwitchingProtocols)
 		conn, buffered, err := http.NewResponseController(w).Hijack()
 		if err == nil {
-			io.Copy(conn, buffered)
+			_, _ = io.Copy(conn, buffered)
 			conn.Close()
 		}
 	}))
