@@ -44,7 +44,7 @@ func call[I, O, F any](ctx context.Context, c *Client, u urgency, op operation, 
 		info.Err, output = failed, nil
 	}
 	if c.onCall != nil {
-		info.Command = command(op.name, input)
+		info.Command = command(op.name, c.Account().Region, input)
 		c.onCall(info)
 	}
 	return output, info.Err

@@ -9,9 +9,10 @@ import (
 	"github.com/istio-cutover/cutover/model"
 )
 
-// command renders a call as the AWS CLI's line for it. What pages through
+// command renders a call as the AWS CLI's line for it, the Region included: the
+// CLI does not look for it in all places where the SDK does. What pages through
 // answers is left out: the CLI does that by itself.
-func command(operation string, input any) string {
+func command(operation, region string, input any) string {
 	service := "elbv2"
 	if operation == "GetCallerIdentity" {
 		service = "sts"
@@ -28,6 +29,7 @@ func command(operation string, input any) string {
 			words = append(words, arguments(value)...)
 		}
 	}
+	words = append(words, "--region", quote(region))
 	return model.Line(strings.Join(words, " "))
 }
 

@@ -125,20 +125,20 @@ func TestCommand(t *testing.T) {
 	}{
 		"list": {
 			"DescribeTags", &elb.DescribeTagsInput{ResourceArns: []string{"arn:a", "arn:b"}},
-			"aws elbv2 describe-tags --resource-arns arn:a arn:b",
+			"aws elbv2 describe-tags --resource-arns arn:a arn:b --region us-east-1",
 		},
 		"pages are left out": {
 			"DescribeRules", &elb.DescribeRulesInput{ListenerArn: new("arn:l"), PageSize: new(int32(400)), Marker: new("m")},
-			"aws elbv2 describe-rules --listener-arn arn:l",
+			"aws elbv2 describe-rules --listener-arn arn:l --region us-east-1",
 		},
 		"write": {
 			"ModifyRule", &elb.ModifyRuleInput{RuleArn: new("arn:r"), Actions: []types.Action{{Type: types.ActionTypeEnumRedirect, RedirectConfig: &types.RedirectActionConfig{Path: new("/it's")}}}},
-			`aws elbv2 modify-rule --rule-arn arn:r --actions '[{"RedirectConfig":{"Path":"/it'\''s"},"Type":"redirect"}]'`,
+			`aws elbv2 modify-rule --rule-arn arn:r --actions '[{"RedirectConfig":{"Path":"/it'\''s"},"Type":"redirect"}]' --region us-east-1`,
 		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := command(test.operation, test.input); got != test.want {
+			if got := command(test.operation, "us-east-1", test.input); got != test.want {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
 		})

@@ -288,7 +288,7 @@ func TestEveryCallIsReported(t *testing.T) {
 		if err := w.client.Write(t.Context(), change); model.KindOf(err) != model.KindNotFound {
 			t.Fatalf("Write: %v", err)
 		}
-		if len(infos) != 2 || infos[0].Write || infos[0].Command != "aws elbv2 describe-rules --rule-arns "+w.rule || infos[0].Err != nil {
+		if len(infos) != 2 || infos[0].Write || infos[0].Command != "aws elbv2 describe-rules --rule-arns "+w.rule+" --region us-east-1" || infos[0].Err != nil {
 			t.Fatalf("read: %+v", infos)
 		}
 		if i := infos[1]; !i.Write || !strings.HasPrefix(i.Command, "aws elbv2 modify-rule --rule-arn "+w.rule+" --actions '[{") || i.Operation != "ModifyRule" || i.Err == nil {
@@ -336,7 +336,7 @@ func TestWhatIsMissingIsSaidByNew(t *testing.T) {
 
 // Outside EC2 nothing answers where the metadata service would be.
 func TestNoCredentialsAndNoMetadataServiceIsSaidSoon(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
