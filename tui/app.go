@@ -29,6 +29,7 @@ type App struct {
 	ended     bool // no more worlds will come
 	probes    ProbeView
 	blocked   map[model.HostKey]string
+	undoable  []model.Record // what z takes back
 	log       []CommandLine
 	paused    bool
 	order     order
@@ -82,7 +83,7 @@ func New(cfg Config) *App {
 	a.arrived = a.now
 	a.panes = newPanes()
 	if len(cfg.Notices) > 0 {
-		a.dialogs = append(a.dialogs, newNotice(cfg.Notices, a.now))
+		a.dialogs = append(a.dialogs, newNotice(cfg.Notices))
 	}
 	for _, n := range cfg.Notices {
 		a.note(styleWarn, model.Line(n), n)
@@ -159,6 +160,7 @@ func (a *App) fill() {
 		return
 	}
 	if a.stale.world {
+		a.explainEmpty(s)
 		a.panes[paneGateways].setRows(gatewayRows(s))
 		a.panes[paneSecrets].setRows(secretRows(s, a.now))
 		a.panes[paneVirtualServices].setRows(virtualServiceRows(s))
@@ -193,13 +195,27 @@ func (a *App) fill() {
 	a.stale = staleness{}
 }
 
+// explainEmpty says of each pane why it is empty: nothing there, or unread.
+func (a *App) explainEmpty(s *model.Snapshot) {
+	for id, r := range map[paneID]model.Resource{
+		paneGateways: model.ResourceGateways, paneSecrets: model.ResourceSecrets,
+		paneVirtualServices: model.ResourceVirtualServices, paneHosts: model.ResourceVirtualServices,
+		paneRules: model.ResourceLoadBalancers,
+	} {
+		a.panes[id].empty = newPanes()[id].empty
+		if p, ok := s.Unreadable(r); ok {
+			a.panes[id].empty = "unknown: " + trouble(p) + ", " + model.Line(p.Operation)
+		}
+	}
+}
+
 // situate enables the keys that do something now.
 func (a *App) situate() {
 	p := a.panes[a.focus]
 	a.keys.enable(situation{
 		focus: a.focus, rows: len(p.shown) > 0, hosts: len(a.panes[paneHosts].shown) > 0,
 		running: a.run != nil, readOnly: a.cfg.ReadOnly || a.cfg.Run == nil,
-		records: len(a.outstanding()) > 0, filtered: p.filter != "", marked: len(p.marks) > 0,
+		records: len(a.undoable) > 0, filtered: p.filter != "", marked: len(p.marks) > 0,
 		paused: a.paused,
 	})
 }

@@ -175,6 +175,9 @@ func shortHint(b key.Binding) hint {
 
 // answer is what the footer says on the right.
 func (a *App) answer() []span {
+	if a.run != nil && a.run.quitting {
+		return []span{{"stopping: waiting for the run to settle", styleWarn}}
+	}
 	if a.status.text != "" {
 		return []span{{a.status.text, a.status.style}}
 	}

@@ -104,12 +104,11 @@ func (a *App) withLane(hosts []model.HostKey) (all []model.HostKey, balancer str
 		}
 	}
 	all = slices.Clone(hosts)
+	have := keySet(hosts)
 	for _, h := range s.Hosts {
-		if slices.Contains(hosts, h.HostKey) {
-			continue
-		}
 		on(h, func(p place) {
-			if places[p] && !slices.Contains(all, h.HostKey) {
+			if places[p] && !have[h.HostKey] {
+				have[h.HostKey] = true
 				all = append(all, h.HostKey)
 				if lb, ok := s.LoadBalancer(p.lb); ok {
 					balancer = model.Line(lb.Name)
@@ -142,7 +141,7 @@ func (a *App) compute(d *planDialog) {
 	if d.undo {
 		records := a.world.Records
 		if !d.all {
-			records = a.outstanding()
+			records = a.undoable
 		}
 		d.plan, d.err = model.WayBack(s, records, nil)
 		return
@@ -162,8 +161,16 @@ func (a *App) compute(d *planDialog) {
 }
 
 func covers(p model.Plan, hosts []model.HostKey) bool {
-	back := planHosts(p)
-	return !slices.ContainsFunc(hosts, func(h model.HostKey) bool { return !slices.Contains(back, h) })
+	back := keySet(planHosts(p))
+	return !slices.ContainsFunc(hosts, func(h model.HostKey) bool { return !back[h] })
+}
+
+func keySet(hosts []model.HostKey) map[model.HostKey]bool {
+	set := make(map[model.HostKey]bool, len(hosts))
+	for _, h := range hosts {
+		set[h] = true
+	}
+	return set
 }
 
 func (a *App) judgePlan(d *planDialog) {
@@ -195,6 +202,7 @@ func (a *App) replan() {
 		if d.plan.ID != before {
 			d.changed = "The world has changed at " + a.now.Format("15:04:05") + ", and the plan with it: read it again."
 			d.typed, d.confirming = "", false
+			d.unasked = true
 			a.stage(planHosts(d.plan))
 		}
 	})

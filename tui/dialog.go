@@ -7,6 +7,10 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
+// deafness is how long a dialog ignores keys when nobody asked for what it
+// shows: a key that was meant for something else must not answer it.
+const deafness = 500 * time.Millisecond
+
 // line is one line of a dialog.
 type line []span
 
@@ -51,8 +55,10 @@ type scroller struct {
 	box    rect
 	height int // visible lines of the body
 	top    int
-	// deaf is until when keys are ignored, in a dialog that nobody asked for.
-	deaf time.Time
+	// unasked says that nobody asked for what is shown: when it is drawn, keys
+	// are ignored until deaf.
+	unasked bool
+	deaf    time.Time
 	wide int // the width that the body would like
 	// built is the width that lines are for, 0 when they must be built anew.
 	built int
@@ -149,6 +155,9 @@ func (a *App) layDialog(d dialog) {
 	w := min(a.w-4, max(v.wide, 56))
 	if a.w-w < 12 {
 		w = a.w - 4
+	}
+	if v.unasked {
+		v.unasked, v.deaf = false, a.cfg.Now().Add(deafness)
 	}
 	if v.built != w {
 		v.lines, v.built = d.body(w-4), w

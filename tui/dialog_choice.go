@@ -1,8 +1,6 @@
 package tui
 
 import (
-	"time"
-
 	tea "charm.land/bubbletea/v2"
 )
 
@@ -70,12 +68,12 @@ func (c *choice) hints() []hint {
 
 // newNotice says what nobody asked for. It ignores keys for half a second, so
 // that a key meant for something else does not take it away unread.
-func newNotice(texts []string, now time.Time) *choice {
+func newNotice(texts []string) *choice {
 	c := &choice{question: "Left by an earlier run", text: make([]string, 0, len(texts)), wayOut: "OK"}
 	for _, t := range texts {
 		c.text = append(c.text, safe(t))
 	}
-	c.deaf = now.Add(500 * time.Millisecond)
+	c.unasked = true
 	c.wide = 76
 	return c
 }

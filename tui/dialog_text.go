@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,24 +82,49 @@ const helpTitle = "Keys that work here and now"
 
 // newHelp lists the keys that work, as the keymap says.
 func newHelp(k keyMap) *textDialog {
-	titles := []string{"Change", "Look", "Move", "Panes", "Program"}
-	var lines []line
+	titles := []string{"Change", "Look", "Program", "Move", "Panes"}
+	var columns [2][]line
 	for i, group := range k.FullHelp() {
 		var keys []line
 		for _, b := range group {
 			if b.Enabled() {
-				keys = append(keys, line{{fmt.Sprintf("  %-10s ", b.Help().Key), styleKey}, {b.Help().Desc, stylePlain}})
+				keys = append(keys, line{{fmt.Sprintf("  %-10s", b.Help().Key), styleKey}, {b.Help().Desc, stylePlain}})
 			}
 		}
 		if len(keys) == 0 {
 			continue
 		}
-		if len(lines) > 0 {
-			lines = append(lines, nil)
+		side := &columns[i/3]
+		if len(*side) > 0 {
+			*side = append(*side, nil)
 		}
-		lines = append(append(lines, line{{titles[i], styleTitle}}), keys...)
+		*side = append(append(*side, line{{titles[i], styleTitle}}), keys...)
 	}
-	return &textDialog{name: helpTitle, content: func(int) []line { return lines }}
+	d := &textDialog{name: helpTitle, content: func(w int) []line { return beside(columns[0], columns[1], w) }}
+	d.wide = 80
+	return d
+}
+
+// beside lays two columns of lines side by side, or one under the other where
+// there is no room for both.
+func beside(a, b []line, w int) []line {
+	const first = 38
+	if w < 68 {
+		return append(append(slices.Clone(a), nil), b...)
+	}
+	out := make([]line, 0, max(len(a), len(b)))
+	for i := range max(len(a), len(b)) {
+		var l line
+		if i < len(a) {
+			l = append(l, a[i]...)
+		}
+		if i < len(b) {
+			l = append(l, span{strings.Repeat(" ", max(1, first-spansWidth(l))), stylePlain})
+			l = append(l, b[i]...)
+		}
+		out = append(out, l)
+	}
+	return out
 }
 
 // newCommandLog lists the calls that were made, the newest first.

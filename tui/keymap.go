@@ -106,13 +106,13 @@ func (k keyMap) ShortHelp() []key.Binding {
 	}
 }
 
-// FullHelp returns all keys in groups: change, look, move, program.
+// FullHelp returns all keys in groups: change, look, program, move, panes.
 func (k keyMap) FullHelp() [][]key.Binding {
 	return [][]key.Binding{
 		{k.Toggle, k.Mark, k.Undo, k.UndoAll},
 		{k.Details, k.Filter, k.Sort, k.CommandLog, k.Back},
+		{k.Pause, k.Refresh, k.Help, k.Quit},
 		{k.Down, k.Up, k.Top, k.Bottom, k.HalfDown, k.HalfUp, k.PageDown, k.PageUp},
 		{k.NextPane, k.PreviousPane, k.Pane},
-		{k.Pause, k.Refresh, k.Help, k.Quit},
 	}
 }

@@ -30,9 +30,6 @@ type runState struct {
 	quitting   bool
 }
 
-// outstanding returns the records that can be taken back.
-func (a *App) outstanding() []model.Record { return model.WayBackOfRun(a.world.Records, "") }
-
 // start carries a plan out.
 func (a *App) start(p model.Plan) tea.Cmd {
 	if a.run != nil || a.cfg.ReadOnly || a.cfg.Run == nil {
@@ -289,6 +286,5 @@ func (a *App) quitRun() tea.Cmd {
 	}
 	a.run.quitting = true
 	a.run.cancel()
-	a.say(styleWarn, "stopping: waiting for the run to settle")
 	return limitQuit(a.run.generation)
 }

@@ -84,6 +84,7 @@ func (a *App) tick(now time.Time) {
 	if a.forgetProgress() {
 		a.stale.hosts = true
 	}
+	a.rejudge() // Probes and certificates age without any news.
 	if now.Second() == 0 {
 		a.stale.world = true // Ages of certificates are on screen.
 	}
@@ -94,6 +95,7 @@ func (a *App) takeWorld(msg worldArrived) tea.Cmd {
 	if msg.world.Snapshot != nil {
 		first := a.world.Snapshot == nil
 		a.world, a.arrived = msg.world, a.now
+		a.undoable = model.WayBackOfRun(a.world.Records, "")
 		a.stale.world = true
 		a.forgetProgress()
 		a.judge()
@@ -103,6 +105,10 @@ func (a *App) takeWorld(msg worldArrived) tea.Cmd {
 			a.note(styleDim, fmt.Sprintf("%s, %s observed",
 				count(len(a.world.Snapshot.Hosts), "host"), count(len(a.world.Snapshot.Lanes), "lane")), "")
 		}
+	}
+	if msg.world.Snapshot == nil && msg.open {
+		a.world.Problems = msg.world.Problems
+		a.noteProblems()
 	}
 	if !msg.open {
 		a.ended = true
@@ -139,7 +145,7 @@ func (a *App) noteProblems() {
 		return
 	}
 	if words == "" {
-		a.note(styleGood, "everything can be observed again", "")
+		a.note(styleGood, "all observed again", "")
 	} else {
 		detail := ""
 		for _, p := range a.world.Problems {
