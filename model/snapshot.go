@@ -184,7 +184,7 @@ type HostState struct {
 	Since  time.Time
 }
 
-// Hosts' states by key; what is missing is ProofNone.
+// HostStates are hosts' states by key; what is missing is ProofNone.
 type HostStates map[HostKey]HostState
 
 // RuleState is the part of a rule or listener that a change replaces, as
