@@ -120,16 +120,6 @@ func fill(pattern string, n int) string {
 	return strings.NewReplacer("?", fresh, "*", strings.Repeat(fresh, n)).Replace(pattern)
 }
 
-// catches reports whether a condition's value matches every name of a
-// published host. Fresh characters are only matched by * and ?, so a pattern
-// that matches the shortest and a longest name of a wildcard matches all.
-func catches(value, host string) bool {
-	if !IsWildcard(host) {
-		return MatchHost(value, host)
-	}
-	return MatchHost(value, fresh+host[1:]) && MatchHost(value, strings.Repeat(fresh, longName)+host[1:])
-}
-
 // overlaps returns names that both a condition's value and a published host
 // take, empty when they have none in common. The names stand for all others:
 // where a * is in the value there is one with nothing, with one and with very

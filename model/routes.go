@@ -154,6 +154,7 @@ func weigh(forwards []Forward, sides func(string) SideName) (SideName, *int) {
 				oldWeight += g.Weight
 			case New:
 				newWeight += g.Weight
+			case Split, Mixed, Other: // A foreign group.
 			}
 		}
 	}
@@ -236,6 +237,7 @@ func (s *Snapshot) state(routes []Route) (State, *int) {
 		return StateSplit, weight
 	case Mixed:
 		return StateMixed, nil
+	case Other:
 	}
 	for _, r := range []Resource{
 		ResourceLoadBalancers, ResourceRules, ResourceTargetGroups, ResourceTargetHealth,

@@ -7,25 +7,27 @@ import (
 	"testing"
 )
 
-// reportShape is CLI.md's document: every field that must be present.
-var reportShape = map[string]string{
-	"":                              "observedAt problems cluster aws lanes gateways secrets virtualServices loadBalancers hosts runbook",
-	"problems":                      "source operation kind message since",
-	"cluster":                       "context server uid",
-	"aws":                           "account arn region endpoint",
-	"lanes":                         "name old new",
-	"lanes.old":                     "gateway service nodePorts targetGroups",
-	"lanes.old.nodePorts":           "status http https",
-	"gateways":                      "name lane side keep hosts secrets",
-	"secrets":                       "name lane side exists keep notAfter dnsNames sha256",
-	"virtualServices":               "name hosts gateways binding lane",
-	"loadBalancers":                 "arn name type dnsName listeners",
-	"loadBalancers.listeners":       "arn port protocol rules",
-	"loadBalancers.listeners.rules": "arn priority hosts shared side newWeight carveOut",
-	"hosts":                         "host lane virtualServices state proof routes gates",
-	"hosts.routes":                  "loadBalancer type listener port rules side newWeight",
-	"hosts.gates":                   "id verdict reason",
-	"runbook":                       "step title state detail",
+// reportShape returns CLI.md's document: every field that must be present.
+func reportShape() map[string]string {
+	return map[string]string{
+		"":                              "observedAt problems cluster aws lanes gateways secrets virtualServices loadBalancers hosts runbook",
+		"problems":                      "source operation kind message since",
+		"cluster":                       "context server uid",
+		"aws":                           "account arn region endpoint",
+		"lanes":                         "name old new",
+		"lanes.old":                     "gateway service nodePorts targetGroups",
+		"lanes.old.nodePorts":           "status http https",
+		"gateways":                      "name lane side keep hosts secrets",
+		"secrets":                       "name lane side exists keep notAfter dnsNames sha256",
+		"virtualServices":               "name hosts gateways binding lane",
+		"loadBalancers":                 "arn name type dnsName listeners",
+		"loadBalancers.listeners":       "arn port protocol rules",
+		"loadBalancers.listeners.rules": "arn priority hosts shared side newWeight carveOut",
+		"hosts":                         "host lane virtualServices state proof routes gates",
+		"hosts.routes":                  "loadBalancer type listener port rules side newWeight",
+		"hosts.gates":                   "id verdict reason",
+		"runbook":                       "step title state detail",
+	}
 }
 
 func statusDocument(t *testing.T, r Report) map[string]any {
@@ -64,7 +66,7 @@ func TestStatusHasEveryField(t *testing.T) {
 	s := w.join()
 	gates := []HostGate{{Host: HostKey{"*.wild.x", "public"}, Gate: Gate{ID: GateBinding, Verdict: Pass, Reason: "listed"}}}
 	doc := statusDocument(t, Status(s, HostStates{{"app.x", "public"}: {Proof: ProofProven}}, gates))
-	for path, fields := range reportShape {
+	for path, fields := range reportShape() {
 		object := statusAt(t, doc, path)
 		for _, f := range strings.Fields(fields) {
 			if _, ok := object[f]; !ok {
