@@ -2,7 +2,6 @@ package awssim
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -11,16 +10,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
-)
-
-// stickyCookie keeps its holder on a target group while it lasts; the second
-// one is its copy for requests from other origins.
-const (
-	stickyCookie     = "AWSALBTG"
-	stickyCookieCORS = "AWSALBTGCORS"
 )
 
 // route serves one request by the rules in force now, so that kept-alive
@@ -53,7 +44,7 @@ func (srv *server) route(w http.ResponseWriter, r *http.Request) {
 // forward passes a request on to a target of a group chosen by cookie or by
 // weight. There is no failover from one group to another.
 func (srv *server) forward(w http.ResponseWriter, r *http.Request, f *forward, rewrite func(*http.Request)) {
-	chosen, ok := srv.stuck(r, f)
+	chosen, ok := srv.stuckToGroup(r, f)
 	if !ok {
 		chosen, ok = f.pick(srv.intN)
 	}
@@ -61,7 +52,11 @@ func (srv *server) forward(w http.ResponseWriter, r *http.Request, f *forward, r
 		respond(w, http.StatusServiceUnavailable)
 		return
 	}
-	target, _, ok := chosen.pool.pick()
+	m := chosen.pool.members.Load()
+	target, ok := srv.stuckToTarget(r, m)
+	if !ok {
+		target, ok = chosen.pool.pick(m)
+	}
 	if !ok {
 		respond(w, http.StatusServiceUnavailable)
 		return
@@ -74,9 +69,8 @@ func (srv *server) forward(w http.ResponseWriter, r *http.Request, f *forward, r
 			rewrite(pr.Out)
 		},
 		ModifyResponse: func(answer *http.Response) error {
-			if f.sticky > 0 {
-				srv.stick(answer.Header, chosen.id, f.sticky)
-			}
+			srv.stick(answer.Header, groupCookie, chosen.id, f.sticky)
+			srv.stick(answer.Header, targetCookie, target.String(), m.sticky)
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
@@ -110,45 +104,6 @@ func (srv *server) toTarget(pr *httputil.ProxyRequest, target netip.AddrPort, se
 	out.Header.Set("X-Forwarded-For", client)
 	out.Header.Set("X-Forwarded-Proto", strings.ToLower(string(srv.protocol)))
 	out.Header.Set("X-Forwarded-Port", strconv.Itoa(int(srv.port)))
-}
-
-// stick gives the client the cookies that keep it on a group.
-func (srv *server) stick(header http.Header, group string, duration time.Duration) {
-	expires := srv.now().Add(duration)
-	value := base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(expires.Unix(), 10) + " " + group))
-	plain := &http.Cookie{Name: stickyCookie, Value: value, Path: "/", Expires: expires}
-	cors := &http.Cookie{
-		Name: stickyCookieCORS, Value: value, Path: "/", Expires: expires,
-		SameSite: http.SameSiteNoneMode, Secure: srv.protocol == types.ProtocolEnumHttps,
-	}
-	header.Add("Set-Cookie", plain.String())
-	header.Add("Set-Cookie", cors.String())
-}
-
-// stuck gives the group that the client's cookie names. Its weight does not
-// matter, but the forward must still name it.
-func (srv *server) stuck(r *http.Request, f *forward) (share, bool) {
-	if f.sticky == 0 {
-		return share{}, false
-	}
-	for _, name := range []string{stickyCookie, stickyCookieCORS} {
-		cookie, err := r.Cookie(name)
-		if err != nil {
-			continue
-		}
-		raw, err := base64.RawURLEncoding.DecodeString(cookie.Value)
-		until, group, _ := strings.Cut(string(raw), " ")
-		expires, errNumber := strconv.ParseInt(until, 10, 64)
-		if err != nil || errNumber != nil || srv.now().Unix() >= expires {
-			continue
-		}
-		for _, candidate := range f.shares {
-			if candidate.id == group {
-				return candidate, true
-			}
-		}
-	}
-	return share{}, false
 }
 
 // respond answers in the load balancer's own name.

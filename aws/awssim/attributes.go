@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
@@ -14,6 +15,7 @@ import (
 const (
 	attrSticky     = "stickiness.enabled"
 	attrStickyType = "stickiness.type"
+	attrCookieTime = "stickiness.lb_cookie.duration_seconds"
 	attrDelay      = "deregistration_delay.timeout_seconds"
 	attrProxyV2    = "proxy_protocol_v2.enabled"
 )
@@ -41,7 +43,7 @@ func defaultAttributes(protocol types.ProtocolEnum) map[string]string {
 	if protocol == types.ProtocolEnumHttp || protocol == types.ProtocolEnumHttps {
 		own = map[string]string{
 			attrStickyType:                                "lb_cookie",
-			"stickiness.lb_cookie.duration_seconds":       "86400",
+			attrCookieTime:                                "86400",
 			"stickiness.app_cookie.cookie_name":           "",
 			"stickiness.app_cookie.duration_seconds":      "86400",
 			"slow_start.duration_seconds":                 "0",
@@ -64,13 +66,23 @@ func (g *targetGroup) describeAttributes() []types.TargetGroupAttribute {
 	return attributes
 }
 
-// delay is the deregistration delay in seconds.
-func (g *targetGroup) delay() int {
-	seconds, err := strconv.Atoi(g.attributes[attrDelay])
+// seconds gives an attribute that is a duration; checkAttribute has seen to its
+// form.
+func (g *targetGroup) seconds(key string) time.Duration {
+	n, err := strconv.Atoi(g.attributes[key])
 	if err != nil {
 		return 0
 	}
-	return seconds
+	return time.Duration(n) * time.Second
+}
+
+// cookieDuration is how long the load balancer's own cookie keeps a client on
+// a target, 0 where it gives none. Cookies of applications are not followed.
+func (g *targetGroup) cookieDuration() time.Duration {
+	if g.attributes[attrSticky] != "true" || g.attributes[attrStickyType] != "lb_cookie" {
+		return 0
+	}
+	return g.seconds(attrCookieTime)
 }
 
 func (s *Sim) describeTargetGroupAttributes(in *elb.DescribeTargetGroupAttributesInput) (*elb.DescribeTargetGroupAttributesOutput, error) {
@@ -115,6 +127,10 @@ func checkAttribute(key, value string) error {
 	switch {
 	case key == "load_balancing.cross_zone.enabled":
 		if !slices.Contains([]string{"true", "false", "use_load_balancer_configuration"}, value) {
+			return invalid("The value '%s' of attribute '%s' is not valid", shorten(value), key)
+		}
+	case key == attrStickyType:
+		if !slices.Contains([]string{"lb_cookie", "app_cookie", "source_ip"}, value) {
 			return invalid("The value '%s' of attribute '%s' is not valid", shorten(value), key)
 		}
 	case strings.HasSuffix(key, ".enabled"):

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -115,6 +116,45 @@ func TestGroupStickinessHoldsWhateverTheWeight(t *testing.T) {
 	}
 	if got := get(t, client, l, "app.example", "/"); got.Header.Get("X-Backend") != "new" {
 		t.Errorf("a client without a cookie went to %s", got.body)
+	}
+}
+
+func TestTargetStickinessHoldsWithinAGroup(t *testing.T) {
+	w := newWorld(t)
+	lb := w.loadBalancer("public", types.LoadBalancerTypeEnumApplication)
+	one, two := newBackend(t, "one", false), newBackend(t, "two", false)
+	group := w.group("old", types.ProtocolEnumHttp, one.port, nil)
+	call(w, w.client.RegisterTargets, &elb.RegisterTargetsInput{TargetGroupArn: new(group), Targets: []types.TargetDescription{
+		{Id: new("i-1")}, {Id: new("i-1"), Port: new(int32(two.port))},
+	}})
+	call(w, w.client.ModifyTargetGroupAttributes, &elb.ModifyTargetGroupAttributesInput{
+		TargetGroupArn: new(group), Attributes: []types.TargetGroupAttribute{{Key: new(attrSticky), Value: new("true")}},
+	})
+	l := w.listener(lb, types.ProtocolEnumHttp, 80, forwardTo(group))
+	// While one alone is healthy the other gets nothing.
+	eventually(t, "both targets are healthy", func() bool {
+		out := call(w, w.client.DescribeTargetHealth, &elb.DescribeTargetHealthInput{TargetGroupArn: new(group)})
+		return !slices.ContainsFunc(out.TargetHealthDescriptions, func(d types.TargetHealthDescription) bool {
+			return d.TargetHealth.State != types.TargetHealthStateEnumHealthy
+		})
+	})
+	client := newHTTPClient(t, false)
+	first := get(t, client, l, "app.example", "/")
+	cookies := first.Cookies()
+	if len(cookies) != 2 || cookies[0].Name != "AWSALB" {
+		t.Fatalf("cookies: %v", cookies)
+	}
+	for range 10 {
+		got := get(t, client, l, "app.example", "/", func(r *http.Request) { r.AddCookie(cookies[0]) })
+		if got.Header.Get("X-Backend") != first.Header.Get("X-Backend") {
+			t.Fatalf("the holder of a cookie went from %s to %s", first.body, got.body)
+		}
+	}
+	other := newBackend(t, "other", false)
+	next := w.serving("new", types.ProtocolEnumHttp, other)
+	call(w, w.client.ModifyListener, &elb.ModifyListenerInput{ListenerArn: l.ListenerArn, DefaultActions: []types.Action{forwardTo(next)}})
+	if got := get(t, client, l, "app.example", "/", func(r *http.Request) { r.AddCookie(cookies[0]) }); got.Header.Get("X-Backend") != "other" {
+		t.Errorf("a cookie for a target held its holder in another group: %s", got.body)
 	}
 }
 

@@ -51,12 +51,13 @@ func (srv *server) relay(client net.Conn) {
 		reset(client)
 		return
 	}
-	address, proxyV2, ok := chosen.pool.pick()
+	m := chosen.pool.members.Load()
+	address, ok := chosen.pool.pick(m)
 	if !ok {
 		reset(client)
 		return
 	}
-	target, err := srv.dial(address, proxyV2, chosen.pool.secure, client)
+	target, err := srv.dial(address, m.proxyV2, chosen.pool.secure, client)
 	if err != nil {
 		srv.log.Debug("a target could not be reached", "target", address, "error", err)
 		reset(client)

@@ -28,6 +28,7 @@ type pool struct {
 type members struct {
 	usable  []netip.AddrPort
 	proxyV2 bool
+	sticky  time.Duration // how long a cookie keeps a client on a target; 0: no cookie
 }
 
 func newPool(view types.TargetGroup) *pool {
@@ -62,14 +63,12 @@ func targetTLS() *tls.Config {
 	return &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}
 }
 
-// pick gives the next target in turn, and whether to announce the client to it
-// by PROXY protocol. There is none when nothing is registered.
-func (p *pool) pick() (target netip.AddrPort, proxyV2, ok bool) {
-	m := p.members.Load()
+// pick gives the next target in turn. There is none when nothing is registered.
+func (p *pool) pick(m *members) (netip.AddrPort, bool) {
 	if len(m.usable) == 0 {
-		return netip.AddrPort{}, false, false
+		return netip.AddrPort{}, false
 	}
-	return m.usable[p.next.Add(1)%uint64(len(m.usable))], m.proxyV2, true
+	return m.usable[p.next.Add(1)%uint64(len(m.usable))], true
 }
 
 func (p *pool) close() { p.transport.CloseIdleConnections() }
@@ -77,7 +76,7 @@ func (p *pool) close() { p.transport.CloseIdleConnections() }
 // update tells the data plane which targets of a group may get traffic: the
 // healthy ones, or all that are registered when none is (fail open).
 func (g *targetGroup) update() {
-	m := &members{proxyV2: g.attributes[attrProxyV2] == "true"}
+	m := &members{proxyV2: g.attributes[attrProxyV2] == "true", sticky: g.cookieDuration()}
 	var all []netip.AddrPort
 	for _, t := range g.targets {
 		if t.draining() {

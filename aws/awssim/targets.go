@@ -124,7 +124,7 @@ func (s *Sim) deregisterTargets(in *elb.DeregisterTargetsInput) (*elb.Deregister
 			return nil, apiError("InvalidTarget", "The following targets are not registered: '%s'", shorten(aws.ToString(d.Id)))
 		}
 	}
-	until := s.now().Add(time.Duration(g.delay()) * time.Second)
+	until := s.now().Add(g.seconds(attrDelay))
 	used := len(s.users()[g.arn()]) > 0
 	g.targets = slices.DeleteFunc(g.targets, func(t *target) bool {
 		if t.draining() || !slices.ContainsFunc(in.Targets, func(d types.TargetDescription) bool { return matches(t, d) }) {
