@@ -22,9 +22,15 @@ func Gates(s *Snapshot, p Plan, ev Evidence, now time.Time) []HostGate {
 	}
 	j := newJudge(s, ev, now)
 	d := j.planner.draft(p.Intent)
+	changes := map[HostKey][]Change{}
+	for _, c := range p.Changes {
+		for _, k := range c.Hosts {
+			changes[k] = append(changes[k], c)
+		}
+	}
 	var out []HostGate
 	for _, k := range p.Intent.Hosts {
-		out = append(out, j.host(k, p.Intent.To, d, p.Changes)...)
+		out = append(out, j.host(k, p.Intent.To, d, changes[k])...)
 	}
 	return out
 }
@@ -75,16 +81,11 @@ type subject struct {
 
 func (x subject) from() SideName { return x.to.Opposite() }
 
-// host judges one host.
+// host judges one host; changes are those that move it.
 func (j *judge) host(k HostKey, to SideName, d *draft, changes []Change) []HostGate {
 	h, known := j.s.Host(k)
 	lane, hasLane := j.s.Lane(k.Lane)
-	x := subject{host: h, lane: lane, to: to, uses: d.uses[k], draft: d}
-	for _, c := range changes {
-		if slices.Contains(c.Hosts, k) {
-			x.changes = append(x.changes, c)
-		}
-	}
+	x := subject{host: h, lane: lane, to: to, uses: d.uses[k], draft: d, changes: changes}
 	judges := map[GateID]func(subject) findings{
 		GateBinding: j.binding, GateGatewayHosts: j.gatewayHosts, GateSecret: j.secret, GateService: j.service,
 		GateTargetGroup: j.targetGroup, GateTargetHealth: j.targetHealth, GateProbeNew: j.probeNew,

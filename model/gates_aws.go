@@ -9,8 +9,8 @@ import (
 
 // refused adds the draft's refusals of one gate for a host.
 func (x subject) refused(id GateID, f *findings) {
-	for _, r := range x.draft.refusals {
-		if r.gate == id && slices.Contains(r.hosts, x.host.HostKey) {
+	for _, r := range x.draft.refusals[x.host.HostKey] {
+		if r.gate == id {
 			f.block("%s", r.reason)
 		}
 	}

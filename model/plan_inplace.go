@@ -45,14 +45,15 @@ func NewPlan(s *Snapshot, in Intent) (Plan, error) {
 // planID is a short hash of a plan's intent and changes. Its 48 bits tell plans
 // apart for people and logs.
 func planID(p Plan) string {
-	sum := sha256.Sum256([]byte(encoded(struct {
-		Hosts                        []HostKey
-		To                           SideName
-		Rule, LoadBalancer, Listener string
-		WayBack                      bool
-		Changes                      []Change
-	}{p.Intent.Hosts, p.Intent.To, p.Intent.Rule, p.Intent.LoadBalancer, p.Intent.Listener, p.WayBack, p.Changes})))
-	return hex.EncodeToString(sum[:6])
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %q %q %q %q %t\n", p.Intent.Hosts, p.Intent.To, p.Intent.Rule, p.Intent.LoadBalancer, p.Intent.Listener, p.WayBack)
+	for _, c := range p.Changes {
+		fmt.Fprintf(h, "%q %q %q %q %q\n", c.Op, c.Listener, c.Rule, c.Hosts, c.AlsoServes)
+		for _, state := range []RuleState{c.Before, c.After} {
+			fmt.Fprintf(h, "%q %q %q %q\n", state.Priority, state.Conditions, state.Actions, state.Transforms)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:6])
 }
 
 // planner plans against one snapshot. It remembers what it has worked out of
@@ -120,7 +121,7 @@ func (p *planner) view(arn string) *ruleView {
 type draft struct {
 	changes    []Change
 	warnings   []string
-	refusals   []refusal
+	refusals   map[HostKey][]refusal
 	incomplete *Error // an NLB would be moved without all of its hosts
 	uses       map[HostKey][]use
 	claims     map[string]string // free target groups, by the load balancer that this draft gives them to
@@ -128,7 +129,6 @@ type draft struct {
 
 // refusal is why a rule was left as it is.
 type refusal struct {
-	hosts  []HostKey
 	gate   GateID
 	reason string
 }
@@ -150,7 +150,7 @@ type staged struct {
 }
 
 func (p *planner) draft(in Intent) *draft {
-	d := &draft{uses: map[HostKey][]use{}, claims: map[string]string{}}
+	d := &draft{refusals: map[HostKey][]refusal{}, uses: map[HostKey][]use{}, claims: map[string]string{}}
 	for _, st := range p.stage(in) {
 		p.draftRule(d, in, st)
 	}
@@ -213,7 +213,10 @@ func (p *planner) draftRule(d *draft, in Intent, st *staged) {
 		if st.whole { // It was asked for as it is, so it stops all that was asked for.
 			hosts = in.Hosts
 		}
-		d.refusals = append(d.refusals, refusal{hosts, gate, Line(reason)})
+		r := refusal{gate, Line(reason)}
+		for _, k := range hosts {
+			d.refusals[k] = append(d.refusals[k], r)
+		}
 	}
 	if v.lb.Type == Network {
 		if e := p.missing(st, in); e != nil {
