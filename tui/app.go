@@ -30,6 +30,7 @@ type App struct {
 	probes    ProbeView
 	blocked   map[model.HostKey]string
 	undoable  []model.Record // what z takes back
+	judging   judging
 	log       []CommandLine
 	paused    bool
 	order     order

@@ -110,6 +110,26 @@ func tick(quit <-chan struct{}, now func() time.Time) tea.Cmd {
 	}
 }
 
+// judgeHosts judges the gates of all hosts, and of a plan where one is open.
+func judgeHosts(s *model.Snapshot, e model.Evidence, now time.Time, open *model.Plan) tea.Cmd {
+	var plan model.Plan
+	if open != nil {
+		plan = *open
+	}
+	return func() tea.Msg {
+		m := gatesJudged{snapshot: s, blocked: map[model.HostKey]string{}, plan: plan.ID}
+		for _, g := range model.HostGates(s, e, now) {
+			if g.Verdict == model.Block && m.blocked[g.Host] == "" {
+				m.blocked[g.Host] = g.Reason
+			}
+		}
+		if plan.ID != "" {
+			m.gates = model.Gates(s, plan, e, now)
+		}
+		return m
+	}
+}
+
 // describe fetches the text of objects, one after the other.
 func describe(get func(context.Context, Ref) (string, error), ref Ref, generation int) tea.Cmd {
 	return func() tea.Msg {
@@ -179,6 +199,15 @@ func followRun(f *feed, generation int) tea.Cmd {
 }
 
 // limitQuit reports when quitting has waited long enough for the run.
-func limitQuit(generation int) tea.Cmd {
-	return tea.Tick(quitTimeout, func(time.Time) tea.Msg { return quitTimedOut{generation} })
+func limitQuit(quit <-chan struct{}, generation int) tea.Cmd {
+	return func() tea.Msg {
+		timer := time.NewTimer(quitTimeout)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			return quitTimedOut{generation}
+		case <-quit:
+			return nil
+		}
+	}
 }

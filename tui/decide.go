@@ -5,20 +5,51 @@ import (
 	"slices"
 	"strings"
 
+	tea "charm.land/bubbletea/v2"
+
 	"github.com/istio-cutover/cutover/model"
 )
 
-// judge finds out which hosts cannot be moved to new, and the first reason.
-func (a *App) judge() {
-	a.blocked = map[model.HostKey]string{}
+// judging is the state of the judgement that runs beside Update.
+type judging struct {
+	busy, due bool
+}
+
+// judge has every host's gates judged by what is known now, and those of the
+// open plan. One judgement runs at a time, the last one by the newest facts.
+func (a *App) judge() tea.Cmd {
 	if a.world.Snapshot == nil {
-		return
+		return nil
 	}
-	for _, g := range model.HostGates(a.world.Snapshot, a.probes.Evidence, a.now) {
-		if g.Verdict == model.Block && a.blocked[g.Host] == "" {
-			a.blocked[g.Host] = g.Reason
+	if a.judging.busy {
+		a.judging.due = true
+		return nil
+	}
+	a.judging = judging{busy: true}
+	var open *model.Plan
+	a.plans(func(d *planDialog) {
+		if d.err == nil && !d.plan.WayBack {
+			open = &d.plan
 		}
+	})
+	return judgeHosts(a.world.Snapshot, a.probes.Evidence, a.now, open)
+}
+
+// takeJudgement shows what the gates say, unless it is of another plan.
+func (a *App) takeJudgement(msg gatesJudged) tea.Cmd {
+	a.blocked = msg.blocked
+	a.stale.hosts = true
+	a.plans(func(d *planDialog) {
+		if d.err == nil && msg.plan != "" && d.plan.ID == msg.plan && d.snapshot == msg.snapshot {
+			d.judged(msg.gates)
+		}
+	})
+	again := a.judging.due
+	a.judging = judging{}
+	if again {
+		return a.judge()
 	}
+	return nil
 }
 
 // toggle opens the plan that moves hosts to their other side. Where they are
@@ -156,7 +187,7 @@ func (a *App) compute(d *planDialog) {
 	slices.SortFunc(intent.Hosts, model.HostKey.Compare)
 	d.plan, d.err = model.NewPlan(s, intent)
 	if d.err == nil {
-		a.judgePlan(d)
+		d.judged(model.Gates(s, d.plan, a.probes.Evidence, a.now))
 	}
 }
 
@@ -173,11 +204,9 @@ func keySet(hosts []model.HostKey) map[model.HostKey]bool {
 	return set
 }
 
-func (a *App) judgePlan(d *planDialog) {
-	if d.plan.WayBack || d.err != nil {
-		return
-	}
-	d.plan, d.err = d.plan.Judged(model.Gates(d.snapshot, d.plan, a.probes.Evidence, a.now), nil)
+// judged takes the gates of the dialog's plan.
+func (d *planDialog) judged(gates []model.HostGate) {
+	d.plan, d.err = d.plan.Judged(gates, nil)
 	d.built = 0
 }
 
@@ -189,9 +218,6 @@ func (a *App) plans(f func(*planDialog)) {
 		}
 	}
 }
-
-// rejudge judges the open plan by the newest probes.
-func (a *App) rejudge() { a.plans(a.judgePlan) }
 
 // replan makes the open plan anew from the newest world. When it is another
 // plan than the one that was read, it says so and must be confirmed anew.

@@ -59,7 +59,7 @@ type scroller struct {
 	// are ignored until deaf.
 	unasked bool
 	deaf    time.Time
-	wide int // the width that the body would like
+	wide    int // the width that the body would like
 	// built is the width that lines are for, 0 when they must be built anew.
 	built int
 }
@@ -152,7 +152,7 @@ func (a *App) layDialog(d dialog) {
 	if a.layout.shape == shapeTiny {
 		return
 	}
-	w := min(a.w-4, max(v.wide, 56))
+	w := min(a.w-4, max(v.wide, 72))
 	if a.w-w < 12 {
 		w = a.w - 4
 	}

@@ -37,7 +37,7 @@ func (c *choice) body(w int) []line {
 }
 
 func (c *choice) foot(int) []line {
-	l := line{{" " + c.wayOut + " ", styleButton}}
+	l := line{button(c.wayOut, true)}
 	for _, o := range c.options {
 		l = append(l, span{"   ", stylePlain}, span{o.key, styleKey}, span{" " + o.does, stylePlain})
 	}

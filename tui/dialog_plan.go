@@ -23,6 +23,17 @@ type planDialog struct {
 	changed    string // that the plan is not the one that was opened
 	typed      string
 	confirming bool // the confirming button has the focus, not Cancel
+
+	// Changes and commands as lines, for a plan and a width: they are many, and
+	// gates change more often.
+	drawn             drawnPlan
+	changes, commands []line
+}
+
+// drawnPlan says what lines were made for.
+type drawnPlan struct {
+	id    string
+	width int
 }
 
 func (d *planDialog) title() span {

@@ -53,8 +53,8 @@ func checkBoxes(t *testing.T, w, h int, focus paneID, l layout) {
 	if l.boxes[focus].w == 0 {
 		t.Fatalf("%d×%d: the pane with the focus is not shown", w, h)
 	}
-	owner := make([]int, w*h)
-	for i, box := range append(l.boxes[:], l.header, l.footer, l.tabs) {
+	all := append(l.boxes[:], l.header, l.footer, l.tabs)
+	for i, box := range all {
 		if box.w == 0 {
 			continue
 		}
@@ -68,12 +68,9 @@ func checkBoxes(t *testing.T, w, h int, focus paneID, l layout) {
 		if i < int(paneRules) && l.shape == shapeWide {
 			inside.h-- // The lower line is the next box's.
 		}
-		for y := inside.y; y < inside.y+inside.h; y++ {
-			for x := inside.x; x < inside.x+inside.w; x++ {
-				if owner[y*w+x] != 0 {
-					t.Fatalf("%d×%d: boxes %d and %d overlap", w, h, owner[y*w+x]-1, i)
-				}
-				owner[y*w+x] = i + 1
+		for j, other := range all[i+1:] {
+			if cover := inside.intersect(other); cover.w > 0 && cover.h > 0 {
+				t.Fatalf("%d×%d: boxes %d and %d overlap: %+v", w, h, i, i+1+j, cover)
 			}
 		}
 	}

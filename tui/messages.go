@@ -24,6 +24,14 @@ type (
 		lines []CommandLine
 		open  bool
 	}
+	// gatesJudged brings the first block of each host, and the gates of the
+	// plan that was open.
+	gatesJudged struct {
+		snapshot *model.Snapshot
+		blocked  map[model.HostKey]string
+		plan     string // the plan's ID, "" for none
+		gates    []model.HostGate
+	}
 	ticked struct{ now time.Time }
 	// runAdvanced brings events of the run in flight; result is set with the
 	// last ones.

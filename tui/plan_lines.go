@@ -19,14 +19,9 @@ func (d *planDialog) body(w int) []line {
 		out = append(out, nil)
 		out = appendWrapped(out, w, "", d.changed, styleWarn)
 	}
-	groups := groupSides(d.snapshot)
+	d.drawChanges(w)
 	out = append(out, nil, line{{"Changes", styleTitle}})
-	if len(d.plan.Changes) == 0 {
-		out = append(out, line{{"  none", styleDim}})
-	}
-	for _, c := range d.plan.Changes {
-		out = append(out, changeLines(c, groups, w)...)
-	}
+	out = append(out, d.changes...)
 	out = append(out, nil, line{{"Gates", styleTitle}})
 	out = append(out, d.gateLines(w)...)
 	out = append(out, nil, line{{"Other hosts touched", styleTitle}})
@@ -43,11 +38,25 @@ func (d *planDialog) body(w int) []line {
 	}
 	if len(d.plan.Changes) > 0 {
 		out = append(out, nil, line{{"Equivalent commands", styleTitle}})
-		for _, c := range d.plan.Changes {
-			out = appendWrapped(out, w, "  ", model.Line(c.Command(d.snapshot.AWS.Account.Region)), styleDim)
-		}
+		out = append(out, d.commands...)
 	}
 	return out
+}
+
+// drawChanges makes the lines of changes and commands, unless they are there.
+func (d *planDialog) drawChanges(w int) {
+	if d.drawn == (drawnPlan{d.plan.ID, w}) {
+		return
+	}
+	d.drawn, d.changes, d.commands = drawnPlan{d.plan.ID, w}, nil, nil
+	groups := groupSides(d.snapshot)
+	for _, c := range d.plan.Changes {
+		d.changes = append(d.changes, changeLines(c, groups, w)...)
+		d.commands = appendWrapped(d.commands, w, "  ", model.Line(c.Command(d.snapshot.AWS.Account.Region)), styleDim)
+	}
+	if len(d.changes) == 0 {
+		d.changes = []line{{{"  none", styleDim}}}
+	}
 }
 
 func (d *planDialog) errorLines(w int) []line {

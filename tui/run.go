@@ -286,5 +286,5 @@ func (a *App) quitRun() tea.Cmd {
 	}
 	a.run.quitting = true
 	a.run.cancel()
-	return limitQuit(a.run.generation)
+	return limitQuit(a.quit, a.run.generation)
 }

@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
+
 	"github.com/istio-cutover/cutover/model"
 	"github.com/istio-cutover/cutover/model/run"
 )
@@ -152,3 +154,216 @@ func TestCancelIsPreselected(t *testing.T) {
 }
 
 func ended() *run.Result { return &run.Result{Outcome: run.OutcomeUnchanged} }
+
+func TestSeveralHostsNeedTheWord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStepRun()
+		d := live(t, 120, 40, Config{Run: s.run})
+		d.press("space space t")
+		d.sees("Move 2 hosts to new", "type shift to move to new", "2 hosts, 2 changes", "[ Cancel ]", "18 pass")
+		d.golden("several-120x40")
+		d.press("y enter")
+		d.sees("Move 2 hosts to new") // y is a letter here, and no whole word.
+		d.press("backspace")
+		d.typed("shift")
+		d.sees("enter confirms")
+		d.press("enter")
+		d.sees("0 of 2 proven")
+		if len(s.plan.Changes) != 2 {
+			t.Errorf("%d changes", len(s.plan.Changes))
+		}
+		s.finish(d, run.Result{Outcome: run.OutcomeUnchanged, Err: &model.Error{Kind: model.KindBlocked, Operation: "shift", Message: "somebody came first"}})
+		d.sees("somebody came first", "t toggle")
+	})
+}
+
+func TestPastedWordDoesNotConfirm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := live(t, 120, 40, Config{Run: noRun})
+		d.press("space space t")
+		d.send(tea.PasteMsg{Content: "shift"})
+		d.press("enter") // Nothing is typed: Cancel has the focus.
+		d.lacks("Move 2 hosts", "run in flight")
+		if d.app.run != nil {
+			t.Error("a run was started")
+		}
+	})
+}
+
+func TestNetworkLoadBalancerMovesWhole(t *testing.T) {
+	bothSizes(t, func(t *testing.T, w, h int, size string) {
+		s := newStepRun()
+		d := live(t, w, h, Config{Run: s.run})
+		d.press("/")
+		d.typed("sso")
+		d.press("enter t")
+		d.sees("moves as a whole", "vault-tls.bigbang.example", "plan the whole lane, 2 hosts, to new", "[ Cancel ]")
+		d.golden("lane-" + size)
+		d.press("enter")
+		d.lacks("moves as a whole")
+		d.press("t l")
+		d.sees("Move 2 hosts to new", "nlb:443", "type shift")
+		d.typed("shift")
+		d.press("enter")
+		if len(s.plan.Intent.Hosts) != 2 || len(s.plan.Changes) != 1 {
+			t.Errorf("plan: %+v", s.plan.Intent)
+		}
+		s.finish(d, run.Result{Outcome: run.OutcomeApplied})
+	})
+}
+
+func TestMixedSidesAsk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := live(t, 120, 40, Config{Run: noRun})
+		d.press("space space space t") // argocd and gitlab on old, grafana on new
+		d.sees("To which side?", "all to new", "all to old")
+		d.press("o")
+		d.sees("Move 3 hosts to old")
+		d.press("esc t n")
+		d.sees("Move 3 hosts to new")
+	})
+}
+
+func TestUndoAllNeedsTheWord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStepRun()
+		d := live(t, 120, 40, Config{Run: s.run})
+		d.deliver(on(t, "argocd", "vault"))
+		d.press("z")
+		d.sees("Take the last run back", "vault.bigbang.example")
+		d.press("esc Z")
+		d.sees("Take everything back", "type rollback to take back", "2 changes")
+		d.typed("rollback")
+		d.press("enter")
+		if len(s.plan.Changes) != 2 || !s.plan.WayBack {
+			t.Errorf("plan: %+v", s.plan)
+		}
+		s.emit(d, run.Event{Event: run.Failed, Change: "alb:443 10", Detail: "drift: somebody else changed it"})
+		d.sees("failed: drift: somebody")
+		s.finish(d, run.Result{Outcome: run.OutcomePartial, Err: &model.Error{Kind: model.KindPartial, Message: "recovery is needed"}})
+		d.sees("stopped part-way, recovery is needed")
+	})
+}
+
+func TestQuitAsksWhileARunIsInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStepRun()
+		d := live(t, 120, 40, Config{Run: s.run})
+		d.press("t y q")
+		d.sees("Quit while a run is in flight?", "[ Stay ]")
+		d.golden("quit-120x40")
+		d.press("enter")
+		d.lacks("Quit while")
+		d.press("ctrl+c ctrl+c y")
+		d.sees("stopping: waiting for the run to settle")
+		if d.quit {
+			t.Fatal("quit before the run settled")
+		}
+		d.wait(2 * time.Second)
+		if !d.quit {
+			t.Error("did not quit after the run settled")
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		hang := func(context.Context, model.Plan, run.Options, func(run.Event)) run.Result {
+			time.Sleep(time.Hour)
+			return run.Result{}
+		}
+		d := live(t, 50, 10, Config{Run: hang})
+		d.send(tea.WindowSizeMsg{Width: 120, Height: 40})
+		d.press("t y")
+		d.send(tea.WindowSizeMsg{Width: 50, Height: 10})
+		d.press("q")
+		d.sees("y stops it and quits")
+		d.press("y")
+		d.wait(quitTimeout + time.Second)
+		if !d.quit {
+			t.Error("a run that hangs keeps the console from quitting")
+		}
+	})
+}
+
+func TestPlanFollowsTheWorld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStepRun()
+		d := live(t, 120, 40, Config{Run: s.run})
+		d.press("t")
+		m := standardWorld()
+		m.oldOnly["argocd"] = true
+		d.deliver(mustWorld(t, m))
+		d.sees("blocked", "[ Close ]")
+		d.deliver(mustWorld(t, standardWorld()))
+		d.wait(2 * time.Second)
+		d.sees("ready", "[ Cancel ]")
+		d.lacks("The world has changed")
+
+		m = standardWorld()
+		m.side["argocd"] = model.New
+		d.worlds <- mustWorld(t, m)
+		d.settle()
+		d.wait(redrawEvery)
+		d.sees("The world has changed", "nothing to do: already on new")
+		d.deliver(mustWorld(t, standardWorld()))
+		d.press("y") // Pressed before anybody can have read it.
+		d.sees("The world has changed")
+		if d.app.run != nil {
+			t.Fatal("a plan that nobody has read was confirmed")
+		}
+		d.wait(deafness)
+		d.press("y")
+		d.sees("run in flight")
+		s.finish(d, run.Result{Outcome: run.OutcomeApplied})
+	})
+}
+
+func TestWaitingGatesAreLive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStepRun()
+		d := drive(t, 120, 40, Config{Run: s.run})
+		w := mustWorld(t, standardWorld())
+		d.deliver(w)
+		d.press("t")
+		d.sees("gates are still waiting", "wait   probe-new", "waits up to 2m0s")
+		d.golden("waiting-120x40")
+		d.observe(probesOf(w, testNow().Add(time.Second)))
+		d.sees("ready", "pass   probe-new")
+		d.press("esc")
+	})
+}
+
+func TestProofsOfRows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := live(t, 120, 40, Config{Run: noRun})
+		w := on(t, "argocd", "vault")
+		vault := model.HostKey{Host: "vault.bigbang.example", Lane: "public"}
+		gitlab := model.HostKey{Host: "gitlab.bigbang.example", Lane: "public"}
+		w.States = model.HostStates{
+			argocd: {Proof: model.ProofUnproven}, vault: {Proof: model.ProofUnconfirmed}, gitlab: {Proof: model.ProofUnproven},
+		}
+		d.deliver(w)
+		d.sees("alb:443 switched, unproven", "alb:443 switched, side unconfirmed", "alb:443 back on old, unproven")
+	})
+}
+
+func TestCommandLogAndProbes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var paused []bool
+		refreshed := 0
+		d := live(t, 120, 40, Config{Run: noRun, Pause: func(p bool) { paused = append(paused, p) }, Refresh: func() { refreshed++ }})
+		d.log <- CommandLine{Time: testNow(), Line: "aws elbv2 describe-rules\x1b[2J --listener-arn x", Took: 120 * time.Millisecond}
+		d.log <- CommandLine{Time: testNow(), Line: "kubectl get gateways -A", Took: time.Second, Err: context.DeadlineExceeded}
+		d.wait(time.Second)
+		d.press("@")
+		d.sees("ok 120ms  aws elbv2 describe-rules --listener-arn x", "failed", "deadline exceeded")
+		d.golden("commands-120x40")
+		d.press("esc p")
+		d.sees("paused", "probes paused")
+		d.press("p ctrl+r")
+		d.sees("observing everything anew")
+		if len(paused) != 2 || !paused[0] || paused[1] || refreshed != 1 {
+			t.Errorf("paused %v, refreshed %d", paused, refreshed)
+		}
+		d.wait(time.Minute)
+		d.sees("stale · 1m old")
+	})
+}

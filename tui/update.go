@@ -32,12 +32,13 @@ func (a *App) take(msg tea.Msg) tea.Cmd {
 	case tea.PasteMsg:
 		a.paste(msg.Content)
 	case ticked:
-		a.tick(msg.now)
-		return tick(a.quit, a.cfg.Now)
+		return tea.Batch(a.tick(msg.now), tick(a.quit, a.cfg.Now))
 	case worldArrived:
 		return a.takeWorld(msg)
 	case probesArrived:
 		return a.takeProbes(msg)
+	case gatesJudged:
+		return a.takeJudgement(msg)
 	case commandsLogged:
 		a.log = append(a.log, msg.lines...)
 		if len(a.log) > mostActivity {
@@ -76,7 +77,7 @@ func (a *App) setPalette(profile string) {
 	a.theme = newTheme(a.palette, a.dark)
 }
 
-func (a *App) tick(now time.Time) {
+func (a *App) tick(now time.Time) tea.Cmd {
 	a.now = now
 	if a.status.until.Before(now) {
 		a.status = status{}
@@ -84,23 +85,27 @@ func (a *App) tick(now time.Time) {
 	if a.forgetProgress() {
 		a.stale.hosts = true
 	}
-	a.rejudge() // Probes and certificates age without any news.
 	if now.Second() == 0 {
 		a.stale.world = true // Ages of certificates are on screen.
 	}
+	if _, ok := a.dialog().(*planDialog); ok {
+		return a.judge() // Probes and certificates age without any news.
+	}
+	return nil
 }
 
 func (a *App) takeWorld(msg worldArrived) tea.Cmd {
 	a.now = a.cfg.Now()
+	var judge tea.Cmd
 	if msg.world.Snapshot != nil {
 		first := a.world.Snapshot == nil
 		a.world, a.arrived = msg.world, a.now
 		a.undoable = model.WayBackOfRun(a.world.Records, "")
 		a.stale.world = true
 		a.forgetProgress()
-		a.judge()
 		a.noteProblems()
 		a.replan()
+		judge = a.judge()
 		if first {
 			a.note(styleDim, fmt.Sprintf("%s, %s observed",
 				count(len(a.world.Snapshot.Hosts), "host"), count(len(a.world.Snapshot.Lanes), "lane")), "")
@@ -112,23 +117,23 @@ func (a *App) takeWorld(msg worldArrived) tea.Cmd {
 	}
 	if !msg.open {
 		a.ended = true
-		return nil
+		return judge
 	}
-	return receiveWorld(a.quit, a.cfg.Worlds, redrawEvery)
+	return tea.Batch(judge, receiveWorld(a.quit, a.cfg.Worlds, redrawEvery))
 }
 
 func (a *App) takeProbes(msg probesArrived) tea.Cmd {
+	var judge tea.Cmd
 	if msg.view.Series != nil || msg.view.Evidence != nil {
 		a.now = a.cfg.Now()
 		a.probes = msg.view
 		a.stale.hosts, a.stale.probes = true, true
-		a.judge()
-		a.rejudge()
+		judge = a.judge()
 	}
 	if !msg.open {
-		return nil
+		return judge
 	}
-	return receiveProbes(a.quit, a.cfg.Probes, redrawEvery)
+	return tea.Batch(judge, receiveProbes(a.quit, a.cfg.Probes, redrawEvery))
 }
 
 // noteProblems writes into Activity what cannot be observed since now, and
