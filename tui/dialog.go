@@ -153,8 +153,8 @@ func (a *App) layDialog(d dialog) {
 		return
 	}
 	w := min(a.w-4, max(v.wide, 72))
-	if a.w-w < 12 {
-		w = a.w - 4
+	if a.w-w < 24 {
+		w = a.w - 4 // Slivers of panes beside a dialog only confuse.
 	}
 	if v.unasked {
 		v.unasked, v.deaf = false, a.cfg.Now().Add(deafness)

@@ -162,7 +162,7 @@ func (d *planDialog) foot(w int) []line {
 	}
 	after := ""
 	if d.plan.Verdict == model.Wait {
-		after = "   the run then waits up to " + d.wait.String() + " for the gates"
+		after = "   the run then waits up to " + ago(d.wait) + " for the gates"
 	}
 	word := d.word()
 	if word == "" {

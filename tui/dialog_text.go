@@ -133,11 +133,11 @@ func newCommandLog(log []CommandLine) *textDialog {
 		var out []line
 		for i := len(log) - 1; i >= 0; i-- {
 			c := log[i]
-			result := span{"ok", styleGood}
+			result := span{"ok    ", styleGood}
 			if c.Err != nil {
 				result = span{"failed", styleBad}
 			}
-			head := line{{c.Time.Format(time.TimeOnly) + " ", styleDim}, result, {" " + millis(float64(c.Took)/1e6) + "  ", styleDim}}
+			head := line{{c.Time.Format(time.TimeOnly) + " ", styleDim}, result, {fmt.Sprintf(" %5s  ", millis(float64(c.Took)/1e6)), styleDim}}
 			indent := spansWidth(head)
 			for j, l := range wrap(model.Line(c.Line), w-indent) {
 				if j > 0 {

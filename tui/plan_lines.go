@@ -52,7 +52,11 @@ func (d *planDialog) drawChanges(w int) {
 	groups := groupSides(d.snapshot)
 	for _, c := range d.plan.Changes {
 		d.changes = append(d.changes, changeLines(c, groups, w)...)
-		d.commands = appendWrapped(d.commands, w, "  ", model.Line(c.Command(d.snapshot.AWS.Account.Region)), styleDim)
+		indent := "  "
+		for _, l := range wrap(model.Line(c.Command(d.snapshot.AWS.Account.Region)), w-4) {
+			d.commands = append(d.commands, line{{indent, stylePlain}, {l, styleDim}})
+			indent = "    "
+		}
 	}
 	if len(d.changes) == 0 {
 		d.changes = []line{{{"  none", styleDim}}}

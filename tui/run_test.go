@@ -323,7 +323,7 @@ func TestWaitingGatesAreLive(t *testing.T) {
 		w := mustWorld(t, standardWorld())
 		d.deliver(w)
 		d.press("t")
-		d.sees("gates are still waiting", "wait   probe-new", "waits up to 2m0s")
+		d.sees("gates are still waiting", "wait   probe-new", "waits up to 2m for")
 		d.golden("waiting-120x40")
 		d.observe(probesOf(w, testNow().Add(time.Second)))
 		d.sees("ready", "pass   probe-new")
@@ -354,7 +354,7 @@ func TestCommandLogAndProbes(t *testing.T) {
 		d.log <- CommandLine{Time: testNow(), Line: "kubectl get gateways -A", Took: time.Second, Err: context.DeadlineExceeded}
 		d.wait(time.Second)
 		d.press("@")
-		d.sees("ok 120ms  aws elbv2 describe-rules --listener-arn x", "failed", "deadline exceeded")
+		d.sees("ok     120ms  aws elbv2 describe-rules --listener-arn x", "failed", "deadline exceeded")
 		d.golden("commands-120x40")
 		d.press("esc p")
 		d.sees("paused", "probes paused")
