@@ -86,22 +86,42 @@ func (j *judge) host(k HostKey, to SideName, d *draft, changes []Change) []HostG
 	h, known := j.s.Host(k)
 	lane, hasLane := j.s.Lane(k.Lane)
 	x := subject{host: h, lane: lane, to: to, uses: d.uses[k], draft: d, changes: changes}
-	judges := map[GateID]func(subject) findings{
-		GateBinding: j.binding, GateGatewayHosts: j.gatewayHosts, GateSecret: j.secret, GateService: j.service,
-		GateTargetGroup: j.targetGroup, GateTargetHealth: j.targetHealth, GateProbeNew: j.probeNew,
-		GateSharedRule: j.sharedRule, GateDrift: j.drift,
-	}
-	out := make([]HostGate, 0, len(judges))
+	out := make([]HostGate, 0, len(GateIDs()))
 	for _, id := range GateIDs() {
 		f := findings{}
 		if !known || !hasLane {
 			f.wait("%s is not published any more", k)
 		} else {
-			f = judges[id](x)
+			f = j.gate(id, x)
 		}
 		out = append(out, HostGate{Host: k, Gate: f.gate(id)})
 	}
 	return out
+}
+
+func (j *judge) gate(id GateID, x subject) findings {
+	switch id {
+	case GateBinding:
+		return j.binding(x)
+	case GateGatewayHosts:
+		return j.gatewayHosts(x)
+	case GateSecret:
+		return j.secret(x)
+	case GateService:
+		return j.service(x)
+	case GateTargetGroup:
+		return j.targetGroup(x)
+	case GateTargetHealth:
+		return j.targetHealth(x)
+	case GateProbeNew:
+		return j.probeNew(x)
+	case GateSharedRule:
+		return j.sharedRule(x)
+	case GateDrift:
+		return j.drift(x)
+	default:
+		return findings{}
+	}
 }
 
 // findings are what one gate found, and what it says when nothing is wrong.

@@ -5,9 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 )
 
 // NewPlan returns the ordered changes that carry out an intent by changing the
@@ -62,19 +60,33 @@ func planID(p Plan) string {
 type planner struct {
 	s     *Snapshot
 	views map[string]*ruleView
-	nlbs  map[string][]HostKey // hosts with a switchable route there, by load balancer ARN
+	nlbs  map[nlbLane]*nlbHosts
+}
+
+// nlbLane is a lane on a network load balancer.
+type nlbLane struct{ loadBalancer, lane string }
+
+// nlbHosts are a lane's hosts with a switchable route on a network load balancer.
+type nlbHosts struct {
+	keys []HostKey // sorted
+	set  map[HostKey]bool
 }
 
 func newPlanner(s *Snapshot) *planner {
-	p := &planner{s: s, views: map[string]*ruleView{}, nlbs: map[string][]HostKey{}}
+	p := &planner{s: s, views: map[string]*ruleView{}, nlbs: map[nlbLane]*nlbHosts{}}
 	for _, h := range s.Hosts {
 		for _, r := range h.Routes {
 			if r.Type != Network || len(r.Switchable) == 0 {
 				continue
 			}
-			on := p.nlbs[r.LoadBalancer]
-			if len(on) == 0 || on[len(on)-1] != h.HostKey {
-				p.nlbs[r.LoadBalancer] = append(on, h.HostKey)
+			at := nlbLane{r.LoadBalancer, h.Lane}
+			on := p.nlbs[at]
+			if on == nil {
+				on = &nlbHosts{set: map[HostKey]bool{}}
+				p.nlbs[at] = on
+			}
+			if !on.set[h.HostKey] {
+				on.keys, on.set[h.HostKey] = append(on.keys, h.HostKey), true
 			}
 		}
 	}
@@ -87,7 +99,8 @@ type ruleView struct {
 	listener Listener
 	lb       LoadBalancer
 	forwards []Forward
-	reach    []HostKey // published hosts that can reach it
+	reach    []HostKey // published hosts that can reach it, sorted
+	names    []string  // their names, each once
 }
 
 func (v *ruleView) order(o *ruleView) int {
@@ -108,6 +121,7 @@ func (p *planner) view(arn string) *ruleView {
 	if r, ok := p.s.Rule(arn); ok {
 		if l, lb, ok := p.s.Listener(r.Listener); ok {
 			v = &ruleView{rule: r, listener: l, lb: lb, reach: p.s.RuleHosts(arn)}
+			v.names = hostNames(v.reach)
 			if f, err := Forwards(r.Actions); err == nil {
 				v.forwards = f
 			}
@@ -275,136 +289,4 @@ func (p *planner) wholeWarnings(st *staged) []string {
 		out = append(out, "also moves "+open)
 	}
 	return out
-}
-
-// missing refuses to move an NLB's listener without every host of its lanes there.
-func (p *planner) missing(st *staged, in Intent) *Error {
-	if st.whole {
-		return nil
-	}
-	var lanes []string
-	for _, k := range st.hosts {
-		if !slices.Contains(lanes, k.Lane) {
-			lanes = append(lanes, k.Lane)
-		}
-	}
-	wanted := make(map[string]bool, len(in.Hosts))
-	for _, k := range in.Hosts {
-		wanted[k.Host] = true
-	}
-	var names []string
-	for _, k := range p.nlbs[st.view.lb.ARN] {
-		if slices.Contains(lanes, k.Lane) && !wanted[k.Host] {
-			names = append(names, k.Host)
-		}
-	}
-	if len(names) == 0 {
-		return nil
-	}
-	return &Error{
-		Kind: KindUsage, Operation: "plan", Object: st.view.lb.Name,
-		Message: "a network load balancer cannot tell hosts apart, all of the lane move together; missing are " + listed(names),
-		Remedy:  "select the whole lane with --lane " + strings.Join(lanes, " or ") + ", or another load balancer with --load-balancer",
-	}
-}
-
-// shared says who else is on an ALB rule; "" when all of its names are the
-// staged hosts' own, in each lane of which it moves groups.
-func (p *planner) shared(st *staged) string {
-	whole := "the rule whole with --rule " + st.view.rule.ARN
-	names := others(st.view.reach, st.hosts)
-	byLane := map[string][]HostKey{}
-	for _, k := range st.hosts {
-		byLane[k.Lane] = append(byLane[k.Lane], k)
-	}
-	if len(byLane) > 1 { // A name that is staged in one lane may be another's in the next.
-		own := keySet(st.hosts)
-		for _, k := range st.view.reach {
-			if len(byLane[k.Lane]) > 0 && !own[k] {
-				names = append(names, k.Host)
-			}
-		}
-	}
-	if len(names) > 0 {
-		slices.Sort(names)
-		return "also serves " + listed(slices.Compact(names)) + "; move them together, or " + whole
-	}
-	for _, lane := range slices.Sorted(maps.Keys(byLane)) {
-		if open := admits(st.view.rule, byLane[lane]); open != "" {
-			return "also serves " + open + "; move " + whole
-		}
-	}
-	return ""
-}
-
-// admits says which names beyond those of hosts a rule takes; "" for none.
-func admits(r Rule, hosts []HostKey) string {
-	const all = "all names that no VirtualService publishes"
-	c, err := ParseConditions(r.Conditions)
-	if err != nil || r.IsDefault() || c.AnyHost() {
-		if slices.ContainsFunc(hosts, func(k HostKey) bool { return k.Host == "*" }) {
-			return ""
-		}
-		return all
-	}
-	var open []string
-	for _, h := range c.Hosts { // All conditions must match: one that is closed is enough.
-		open = slices.Clone(h.Regex)
-		for _, v := range h.Values {
-			if !slices.ContainsFunc(hosts, func(k HostKey) bool { return within(v, k.Host) }) {
-				open = append(open, v)
-			}
-		}
-		if len(open) == 0 {
-			return ""
-		}
-	}
-	return "names that no VirtualService publishes (" + listed(open) + ")"
-}
-
-// within reports whether every name that a rule's host value takes is one that
-// the published host takes too. A wildcard host takes any number of labels.
-func within(value, host string) bool {
-	if host == "*" || value == host {
-		return true
-	}
-	suffix, wildcard := strings.CutPrefix(host, "*")
-	if !wildcard {
-		return false
-	}
-	tail := value[strings.LastIndexAny(value, "*?")+1:]
-	return strings.HasSuffix(tail, suffix) && len(value) > len(suffix)
-}
-
-func keySet(keys []HostKey) map[HostKey]bool {
-	set := make(map[HostKey]bool, len(keys))
-	for _, k := range keys {
-		set[k] = true
-	}
-	return set
-}
-
-// others returns the names among keys that none of hosts has, sorted.
-func others(keys, hosts []HostKey) []string {
-	own := make(map[string]bool, len(hosts))
-	for _, k := range hosts {
-		own[k.Host] = true
-	}
-	names := []string{}
-	for _, k := range keys {
-		if !own[k.Host] {
-			names = append(names, k.Host)
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
-// listed names at most ten of names, and counts the rest.
-func listed(names []string) string {
-	const most = 10
-	if len(names) <= most {
-		return Line(strings.Join(names, ", "))
-	}
-	return Line(fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most))
 }

@@ -362,6 +362,24 @@ func BenchmarkHostGates(b *testing.B) {
 	}
 }
 
+// All hosts are on one default rule, which names the others to each.
+func BenchmarkHostGatesShared5000(b *testing.B) {
+	w := newPlanWorld()
+	var names []string
+	for h := range 5000 {
+		names = append(names, fmt.Sprintf("h%04d.bench.io", h))
+	}
+	w.publish("public", names[:4000], true)
+	w.publish("passthrough", names[4000:], true)
+	w.aws.LoadBalancers[0].Listeners[0].Rules[0].Actions = planForward(w.old)
+	s := w.join()
+	for b.Loop() {
+		if gates := model.HostGates(s, nil, lawTime); len(gates) < 45000 {
+			b.Fatal(len(gates))
+		}
+	}
+}
+
 func BenchmarkGates(b *testing.B) {
 	w, in := benchWorld()
 	s := w.join()

@@ -53,8 +53,11 @@ func sanitize(s string, multiline bool) string {
 }
 
 func printable(r rune) bool {
+	if r < 0x7f {
+		return r >= 0x20
+	}
 	// Cf holds the direction overrides with which text can pretend to be other text.
-	return r >= 0x20 && r != 0x7f && (r < 0x80 || r > 0x9f) && !unicode.Is(unicode.Cf, r) && r != '\u2028' && r != '\u2029'
+	return r > 0x9f && !unicode.Is(unicode.Cf, r) && r != '\u2028' && r != '\u2029'
 }
 
 // escapeLength returns the length in bytes of the escape sequence (ECMA-48)
