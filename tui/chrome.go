@@ -97,18 +97,19 @@ func foreignEndpoint(endpoint string) string {
 func (a *App) liveness() []span {
 	out := []span{{a.now.Format(time.TimeOnly) + " ", styleDim}}
 	age := a.now.Sub(a.arrived)
+	unread := a.unobserved()
 	switch {
-	case a.world.Snapshot == nil && len(a.world.Problems) == 0 && !a.ended:
+	case a.world.Snapshot == nil && len(unread) == 0 && !a.ended:
 		return append(out, span{"connecting…", styleInfo})
-	case len(a.world.Problems) > 0:
-		p := a.world.Problems[0]
-		for _, q := range a.world.Problems[1:] {
+	case len(unread) > 0:
+		p := unread[0]
+		for _, q := range unread[1:] {
 			if q.Since.Before(p.Since) {
 				p = q
 			}
 		}
 		words := problemWords(p)
-		if n := len(a.world.Problems) - 1; n > 0 {
+		if n := len(unread) - 1; n > 0 {
 			words += fmt.Sprintf(" +%d", n)
 		}
 		return append(out, span{words, styleBad}, span{" · " + ago(a.now.Sub(p.Since)) + " old", styleWarn})
@@ -116,9 +117,28 @@ func (a *App) liveness() []span {
 		return append(out, span{"stopped", styleBad}, span{" · " + ago(age) + " old", styleWarn})
 	case age > staleAfter:
 		return append(out, span{"stale", styleBad}, span{" · " + ago(age) + " old", styleWarn})
+	case len(a.world.Problems) > 0:
+		return append(out, span{"live", styleGood}, span{" · " + count(len(a.world.Problems), "problem"), styleWarn})
 	default:
 		return append(out, span{"live", styleGood})
 	}
+}
+
+// unobserved returns the problems for which something cannot be read, so that
+// what is shown of it is old. Others are contradictions in what was read.
+func (a *App) unobserved() []model.Problem {
+	var out []model.Problem
+	for _, p := range a.world.Problems {
+		switch p.Kind {
+		case model.KindAccess, model.KindUnreachable, model.KindThrottled:
+			out = append(out, p)
+		default:
+			if p.Resource != "" {
+				out = append(out, p)
+			}
+		}
+	}
+	return out
 }
 
 // drawFooter shows the keys that work here and now, and on the right what the

@@ -17,7 +17,7 @@ func asError(err error, e **model.Error) bool { return errors.As(err, e) }
 // openDetails shows what is known of a row at once, and asks for the objects
 // behind it.
 func (a *App) openDetails(id paneID, r row) tea.Cmd {
-	d := &textDialog{}
+	d := &textDialog{pane: id, row: r}
 	d.wide = 110
 	d.name, d.content, d.pending = a.about(id, r)
 	a.generation++
@@ -30,6 +30,16 @@ func (a *App) openDetails(id paneID, r row) tea.Cmd {
 		return nil
 	}
 	return describe(a.cfg.Describe, d.pending[0], d.generation)
+}
+
+// refreshDetails brings open details up to date.
+func (a *App) refreshDetails() {
+	for _, d := range a.dialogs {
+		if t, ok := d.(*textDialog); ok && t.row.id != "" && a.world.Snapshot != nil {
+			_, t.content, _ = a.about(t.pane, t.row)
+			t.built = 0
+		}
+	}
 }
 
 // takeDescription adds the text of an object to its dialog, if that is still

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,12 +42,7 @@ func (a *App) aboutHost(k model.HostKey) (string, func(int) []line, []Ref) {
 			}
 		}
 	}
-	var gates []model.HostGate
-	for _, g := range model.HostGates(s, a.probes.Evidence, a.now) {
-		if g.Host == k {
-			gates = append(gates, g)
-		}
-	}
+	gates := a.gatesOf(k)
 	probes := probeRows(k, a.probes, 30)
 	content := func(w int) []line {
 		out := facts(list)(w)
@@ -67,6 +63,15 @@ func (a *App) aboutHost(k model.HostKey) (string, func(int) []line, []Ref) {
 		return out
 	}
 	return model.Line(k.Host), content, refs
+}
+
+// gatesOf judges the gates of moving one host to new, with the hosts that must
+// go with it.
+func (a *App) gatesOf(k model.HostKey) []model.HostGate {
+	all, _ := a.withLane([]model.HostKey{k})
+	plan := model.Plan{Intent: model.Intent{Hosts: all, To: model.New}}
+	gates := model.Gates(a.world.Snapshot, plan, a.probes.Evidence, a.now)
+	return slices.DeleteFunc(gates, func(g model.HostGate) bool { return g.Host != k })
 }
 
 func trafficWords(h model.Host) string {

@@ -177,8 +177,12 @@ func (d *planDialog) foot(w int) []line {
 	whole := d.typed == word
 	what := "type "
 	l := line{
-		button("Cancel", d.typed == ""), {"   " + what, stylePlain}, {word, styleKey},
-		{" to " + verb + ": ", stylePlain}, {d.typed, styleField}, {"▏", styleKey},
+		button("Cancel", d.typed == ""),
+		{"   " + what, stylePlain},
+		{word, styleKey},
+		{" to " + verb + ": ", stylePlain},
+		{d.typed, styleField},
+		{"▏", styleKey},
 	}
 	if whole {
 		l = append(l, span{"   enter confirms", styleGood})

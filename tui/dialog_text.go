@@ -16,7 +16,10 @@ type textDialog struct {
 	scroller
 	name    string
 	content func(width int) []line
-	// Of details: which objects are described, and what came of it.
+	// Of details: what they are about, which objects are described, and what
+	// came of it.
+	pane       paneID
+	row        row
 	generation int
 	pending    []Ref
 	texts      []describedText

@@ -66,7 +66,6 @@ type situation struct {
 	filtered bool
 	marked   bool
 	paused   bool
-	describe bool
 }
 
 // enable turns bindings on and off.

@@ -88,6 +88,7 @@ func (a *App) tick(now time.Time) tea.Cmd {
 	if now.Second() == 0 {
 		a.stale.world = true // Ages of certificates are on screen.
 	}
+	a.refreshDetails()
 	if _, ok := a.dialog().(*planDialog); ok {
 		return a.judge() // Probes and certificates age without any news.
 	}

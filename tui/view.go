@@ -46,7 +46,10 @@ func (a *App) tinyLine() []span {
 	if q, ok := a.dialog().(*choice); ok && q.quits {
 		return cutSpans([]span{{"a run is in flight: y stops it and quits, esc stays", styleWarn}}, a.w)
 	}
-	s := fmt.Sprintf("cutover needs %d×%d, this terminal is %d×%d, q quits", tabsWidth, tabsHeight, a.w, a.h)
+	s := fmt.Sprintf("cutover needs %d×%d, here are %d×%d, q quits", tabsWidth, tabsHeight, a.w, a.h)
+	if a.w < 50 {
+		s = fmt.Sprintf("needs %d×%d, q quits", tabsWidth, tabsHeight)
+	}
 	return cutSpans([]span{{s, styleWarn}}, a.w)
 }
 
