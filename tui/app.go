@@ -28,7 +28,7 @@ type App struct {
 	arrived   time.Time
 	ended     bool // no more worlds will come
 	probes    ProbeView
-	blocked   map[model.HostKey]string
+	gates     map[model.HostKey]model.Gate // the worst of each host, of going to new
 	undoable  []model.Record // what z takes back
 	judging   judging
 	log       []CommandLine
@@ -83,6 +83,9 @@ func New(cfg Config) *App {
 	}
 	a.arrived = a.now
 	a.panes = newPanes()
+	for _, p := range a.panes[:paneActivity] {
+		p.empty = "not observed yet"
+	}
 	if len(cfg.Notices) > 0 {
 		a.dialogs = append(a.dialogs, newNotice(cfg.Notices))
 	}
@@ -161,6 +164,7 @@ func (a *App) fill() {
 		return
 	}
 	if a.stale.world {
+		a.panes[paneProbes].empty = newPanes()[paneProbes].empty
 		a.explainEmpty(s)
 		a.panes[paneGateways].setRows(gatewayRows(s))
 		a.panes[paneSecrets].setRows(secretRows(s, a.now))
@@ -169,7 +173,7 @@ func (a *App) fill() {
 	}
 	hosts := a.panes[paneHosts]
 	if a.stale.world || a.stale.hosts {
-		view := hostView{s, a.world.States, a.blocked, a.probes.Series, a.progress, a.order, hosts.columns[trafficColumn].fixed - 10}
+		view := hostView{s, a.world.States, a.gates, a.probes.Series, a.progress, a.order, hosts.columns[trafficColumn].fixed - 10}
 		hosts.setRows(view.rows())
 	}
 	if r, ok := hosts.current(); ok && r.host != a.probed {

@@ -117,10 +117,10 @@ func judgeHosts(s *model.Snapshot, e model.Evidence, now time.Time, open *model.
 		plan = *open
 	}
 	return func() tea.Msg {
-		m := gatesJudged{snapshot: s, blocked: map[model.HostKey]string{}, plan: plan.ID}
+		m := gatesJudged{snapshot: s, worst: map[model.HostKey]model.Gate{}, plan: plan.ID}
 		for _, g := range model.HostGates(s, e, now) {
-			if g.Verdict == model.Block && m.blocked[g.Host] == "" {
-				m.blocked[g.Host] = g.Reason
+			if have, ok := m.worst[g.Host]; !ok || severity(g.Verdict) > severity(have.Verdict) {
+				m.worst[g.Host] = g.Gate
 			}
 		}
 		if plan.ID != "" {

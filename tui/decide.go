@@ -37,7 +37,7 @@ func (a *App) judge() tea.Cmd {
 
 // takeJudgement shows what the gates say, unless it is of another plan.
 func (a *App) takeJudgement(msg gatesJudged) tea.Cmd {
-	a.blocked = msg.blocked
+	a.gates = msg.worst
 	a.stale.hosts = true
 	a.plans(func(d *planDialog) {
 		if d.err == nil && msg.plan != "" && d.plan.ID == msg.plan && d.snapshot == msg.snapshot {

@@ -48,6 +48,7 @@ const (
 	trafficColumn
 	oldColumn
 	newColumn
+	gateColumn
 )
 
 // narrowBar and wideBar are the widths of the bar in the traffic column.
@@ -61,6 +62,7 @@ func hostColumns() []column {
 		trafficColumn:  {title: "TRAFFIC", fixed: narrowBar + 10},
 		oldColumn:      {title: "OLD", fixed: 8},
 		newColumn:      {title: "NEW", fixed: 8},
+		gateColumn:     {title: "GATES", extra: true},
 	}
 }
 
@@ -68,7 +70,7 @@ func hostColumns() []column {
 type hostView struct {
 	snapshot *model.Snapshot
 	states   model.HostStates
-	blocked  map[model.HostKey]string
+	gates    map[model.HostKey]model.Gate
 	series   map[ProbeKey]Series
 	progress map[model.HostKey]progress
 	order    order
@@ -100,6 +102,7 @@ func (v hostView) rows() []row {
 				trafficColumn:  traffic,
 				oldColumn:      v.probe(h.HostKey, model.PathOld),
 				newColumn:      v.probe(h.HostKey, model.PathNew),
+				gateColumn:     v.gate(h),
 			},
 			over:   trafficColumn,
 			search: strings.ToLower(name + " " + lane + " " + lb + " " + plain(traffic)),
@@ -165,8 +168,8 @@ func (v hostView) traffic(h model.Host) field {
 			return text(word, styleWarn)
 		}
 	}
-	if why := v.blocked[h.HostKey]; why != "" && h.State != model.StateNew {
-		return field{{"blocked: ", styleBad}, {model.Line(why), stylePlain}}
+	if g := v.gates[h.HostKey]; g.Verdict == model.Block && h.State != model.StateNew {
+		return field{{"blocked: ", styleBad}, {model.Line(g.Reason), stylePlain}}
 	}
 	word := span{fmt.Sprintf("%-5s ", h.State), sideStyle(string(h.State))}
 	if h.NewWeight == nil {
@@ -190,6 +193,19 @@ func proofWord(p model.Proof, s model.State) string {
 	case model.ProofNone, model.ProofProven:
 	}
 	return ""
+}
+
+// gate says whether the host could be moved to new, and else what is in the way.
+func (v hostView) gate(h model.Host) field {
+	g, ok := v.gates[h.HostKey]
+	switch {
+	case !ok || h.State == model.StateNew:
+		return text("–", styleDim)
+	case g.Verdict == model.Pass:
+		return text("ready", styleGood)
+	default:
+		return field{{string(g.Verdict), verdictStyle(g.Verdict)}, {" " + string(g.ID), stylePlain}}
+	}
 }
 
 // probe says what the last probe of a side gave.

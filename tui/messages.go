@@ -24,11 +24,11 @@ type (
 		lines []CommandLine
 		open  bool
 	}
-	// gatesJudged brings the first block of each host, and the gates of the
-	// plan that was open.
+	// gatesJudged brings the worst gate of each host, and the gates of the plan
+	// that was open.
 	gatesJudged struct {
 		snapshot *model.Snapshot
-		blocked  map[model.HostKey]string
+		worst    map[model.HostKey]model.Gate
 		plan     string // the plan's ID, "" for none
 		gates    []model.HostGate
 	}

@@ -31,6 +31,7 @@ type column struct {
 	least int // what it may be shortened to
 	give  int // who is shortened first; 0 never
 	drop  int // who is left out first when nothing can be shortened; 0 never
+	extra bool // left out first of all, when not everything fits in full
 	right bool
 	ends  bool // shorten in the middle: the tail matters
 }
@@ -68,7 +69,7 @@ func (p *pane) setRows(rows []row) {
 	present := make(map[string]bool, len(p.marks))
 	for _, r := range rows {
 		for i, f := range r.fields {
-			if p.columns[i].fixed == 0 && (r.over == 0 || i < r.over) {
+			if p.columns[i].fixed == 0 && (r.over == 0 || i != r.over) {
 				p.natural[i] = max(p.natural[i], spansWidth(f))
 			}
 		}
@@ -189,6 +190,11 @@ func (p *pane) widths(w int) (widths []int, gap int) {
 			}
 		}
 		return total - w
+	}
+	for i, c := range p.columns {
+		if c.extra && over() > 0 {
+			widths[i] = 0
+		}
 	}
 	if over() > 0 {
 		gap = 1

@@ -171,8 +171,11 @@ func ruleRow(label string, r model.Rule, groups map[string]model.SideName) row {
 	if hosts == "" {
 		hosts = "*"
 	}
+	shown := hostField(hosts)
 	if c, err := model.ParseConditions(r.Conditions); err == nil && !c.HostOnly() {
-		hosts += " +" + model.Line(strings.Join(c.Others, "+"))
+		more := " +" + model.Line(strings.Join(c.Others, "+"))
+		hosts += more
+		shown = append(shown, span{more, styleDim})
 	}
 	side, weight := actionSide(r.Actions, groups)
 	share := text(side, sideStyle(side))
@@ -182,7 +185,7 @@ func ruleRow(label string, r model.Rule, groups map[string]model.SideName) row {
 	return row{
 		id: r.ARN,
 		fields: []field{
-			text(label, styleDim), text(priority, styleDim), text(hosts, stylePlain), share,
+			text(label, styleDim), text(priority, styleDim), shown, share,
 		},
 		search: strings.ToLower(label + " " + priority + " " + hosts + " " + side),
 	}

@@ -161,6 +161,20 @@ func sideStyle(s string) style {
 	}
 }
 
+// severity orders verdicts from the best to the worst.
+func severity(v model.Verdict) int {
+	switch v {
+	case model.Pass:
+		return 0
+	case model.Warn:
+		return 1
+	case model.Wait:
+		return 2
+	default:
+		return 3
+	}
+}
+
 // verdictStyle is the style of a verdict's word.
 func verdictStyle(v model.Verdict) style {
 	switch v {
