@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -275,9 +276,10 @@ func (j *judge) service(x subject) (f findings) {
 		}
 		return f
 	}
-	for _, n := range j.needs(x) {
-		if side.NodePorts.Of(n.kind) == 0 {
-			f.block("Service %s has no NodePort for %s; set one in the gateway's values", side.Service, n.kind)
+	for _, u := range x.uses {
+		g, ok := j.s.TargetGroup(cmp.Or(u.to, u.from))
+		if ok && g.TargetType != "ip" && u.kind != "" && side.NodePorts.Of(u.kind) == 0 {
+			f.block("Service %s has no NodePort for %s; set one in the gateway's values", side.Service, u.kind)
 		}
 	}
 	if len(side.Pods) == 0 && !f.unreadable(j.s, ResourcePods) {
@@ -297,7 +299,7 @@ func (j *judge) service(x subject) (f findings) {
 			f.block("target group %s has PROXY protocol v2 %s, %s has it %s; make them alike", to.Name, onOff(to.ProxyV2), from.Name, onOff(from.ProxyV2))
 		}
 	}
-	f.fine = "Service " + side.Service.String() + " has its NodePorts and a ready pod"
+	f.fine = "Service " + side.Service.String() + " has its ports and a ready pod"
 	return f
 }
 

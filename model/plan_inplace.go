@@ -271,22 +271,45 @@ func (p *planner) draftRule(d *draft, in Intent, st *staged) {
 			d.claims[to] = v.lb.ARN
 		}
 	}
-	for _, w := range append(warnings, p.wholeWarnings(st)...) {
+	for _, w := range append(warnings, p.besideWarnings(st, in)...) {
 		d.warnings = append(d.warnings, Line(label+": "+w))
 	}
 }
 
-// wholeWarnings says what else moves with a rule that is moved whole.
-func (p *planner) wholeWarnings(st *staged) []string {
-	if !st.whole || st.view.lb.Type == Network {
+// besideWarnings says what else moves with a rule that is moved whole, and
+// which listeners of a network load balancer are left behind.
+func (p *planner) besideWarnings(st *staged, in Intent) []string {
+	v := st.view
+	var out []string
+	if v.lb.Type == Network {
+		if !st.whole && in.Listener == "" {
+			return nil
+		}
+		for _, l := range v.lb.Listeners {
+			if l.ARN != v.listener.ARN && p.onSide(st, l, in.To.Opposite()) {
+				out = append(out, p.s.ListenerLabel(l)+" stays on "+string(in.To.Opposite())+": it was not selected")
+			}
+		}
+		return out
+	}
+	if !st.whole {
 		return nil
 	}
-	var out []string
-	if names := others(st.view.reach, st.hosts); len(names) > 0 {
-		out = append(out, "also moves "+listed(names))
+	if names, n := v.besides(st.hosts); n > 0 {
+		out = append(out, "also moves "+listedOf(names, n))
 	}
-	if open := admits(st.view.rule, st.view.reach); open != "" {
+	if open := admits(v.rule, v.reach); open != "" {
 		out = append(out, "also moves "+open)
 	}
 	return out
+}
+
+// onSide reports whether a listener sends traffic of the staged lanes to a side.
+func (p *planner) onSide(st *staged, l Listener, side SideName) bool {
+	return slices.ContainsFunc(l.Rules, func(r Rule) bool {
+		return slices.ContainsFunc(p.lanes(st), func(lane Lane) bool {
+			now, _, ok := p.s.RuleSide(lane.Name, r)
+			return ok && (now == side || now == Split)
+		})
+	})
 }

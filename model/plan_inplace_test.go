@@ -293,6 +293,42 @@ func TestPlanNLB(t *testing.T) {
 	}
 }
 
+func TestPlanNLBListenerAlone(t *testing.T) {
+	s := newPlanWorld().join()
+	in, err := s.Select(model.Selection{Lane: "passthrough", Listener: lawARN("listener/net/nlb", "443")}, model.New)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := model.NewPlan(s, in)
+	if err != nil || len(p.Changes) != 1 || strings.Join(p.Warnings, "\n") != "nlb:443: nlb:80 stays on old: it was not selected" {
+		t.Error(p.Changes, p.Warnings, err)
+	}
+}
+
+// A rule may forward to groups of two lanes. It moves only when each lane's
+// share belongs to hosts of the intent in that lane.
+func TestPlanRuleOfTwoLanes(t *testing.T) {
+	w := newPlanWorld()
+	w.addLane("team", 31000)
+	w.publish("team", []string{"a.x.io", "b.x.io"}, true)
+	team, _ := w.addPair("team", "https", "HTTPS", 31443, w.aws.LoadBalancers[0].ARN, false)
+	w.rule(10, planHosts("a.x.io", "b.x.io"), planForward(w.old, 1, team, 1))
+	s := w.join()
+	hosts := []model.HostKey{{Host: "a.x.io", Lane: "public"}, {Host: "a.x.io", Lane: "team"}, {Host: "b.x.io", Lane: "public"}}
+	p, _ := model.NewPlan(s, model.Intent{Hosts: hosts, To: model.New})
+	if g := gateOf(t, model.Gates(s, p, nil, lawTime), "a.x.io", model.GateSharedRule); len(p.Changes) != 0 || !strings.Contains(g.Reason, "b.x.io (team)") {
+		t.Error(p.Changes, g)
+	}
+	p, _ = model.NewPlan(s, model.Intent{Hosts: append(hosts, model.HostKey{Host: "b.x.io", Lane: "team"}), To: model.New})
+	if len(p.Changes) != 1 || model.InWords(p.Changes[0].After.Actions) != "forward public-old-https 0, team-old-https 0, public-new-https 1, team-new-https 1" {
+		t.Error(p.Changes)
+	}
+	p, _ = model.NewPlan(s, model.Intent{Hosts: public("a.x.io", "b.x.io"), To: model.New})
+	if len(p.Changes) != 1 || model.InWords(p.Changes[0].After.Actions) != "forward public-old-https 0, team-old-https 1, public-new-https 1" {
+		t.Error(p.Changes)
+	}
+}
+
 // A free group that two load balancers want goes to the first alone.
 func TestPlanGivesAGroupToOneLoadBalancer(t *testing.T) {
 	w := newPlanWorld()
