@@ -29,7 +29,7 @@ type App struct {
 	ended     bool // no more worlds will come
 	probes    ProbeView
 	gates     map[model.HostKey]model.Gate // the worst of each host, of going to new
-	undoable  []model.Record // what z takes back
+	undoable  []model.Record               // what z takes back
 	judging   judging
 	log       []CommandLine
 	paused    bool
@@ -97,11 +97,11 @@ func New(cfg Config) *App {
 }
 
 func newPanes() [paneCount]*pane {
-	named := []column{{least: 10, give: 1}, {}, {right: true}}
+	named := []column{{least: 10, give: 1}, {}}
 	panes := [paneCount]*pane{
-		paneGateways:        {name: "Gateways", columns: named[:2], empty: "no Gateways"},
-		paneSecrets:         {name: "Secrets", columns: named, empty: "no Secrets are named"},
-		paneVirtualServices: {name: "VirtualServices", columns: named[:2], empty: "no VirtualServices"},
+		paneGateways:        {name: "Gateways", columns: named, empty: "no Gateways"},
+		paneSecrets:         {name: "Secrets", columns: []column{{least: 10, give: 1}, {right: true}}, empty: "no Secrets are named"},
+		paneVirtualServices: {name: "VirtualServices", columns: named, empty: "no VirtualServices"},
 		paneRules: {name: "Listener rules", empty: "no load balancers", columns: []column{
 			{least: 7, give: 2, ends: true}, {right: true}, {least: 8, give: 1}, {},
 		}},

@@ -129,31 +129,37 @@ func plain(f field) string {
 	return s
 }
 
-// balancer names the listeners on which the host can be moved, else those that
-// serve it at all.
+// balancer names the listener on which the host is moved, else one that serves
+// it at all: of each load balancer the one with the highest port, which is
+// HTTPS where there is any. Further load balancers are counted.
 func (v hostView) balancer(h model.Host) string {
-	var labels []string
+	highest := map[string]model.Listener{}
+	var balancers []string
 	for _, switchable := range []bool{true, false} {
 		for _, r := range h.Routes {
-			if (len(r.Switchable) > 0) != switchable {
+			l, _, ok := v.snapshot.Listener(r.Listener)
+			if !ok || (len(r.Switchable) > 0) != switchable {
 				continue
 			}
-			if l, _, ok := v.snapshot.Listener(r.Listener); ok {
-				labels = append(labels, v.snapshot.ListenerLabel(l))
+			have, seen := highest[r.LoadBalancer]
+			if !seen {
+				balancers = append(balancers, r.LoadBalancer)
+			}
+			if !seen || l.Port > have.Port {
+				highest[r.LoadBalancer] = l
 			}
 		}
-		if len(labels) > 0 {
+		if len(balancers) > 0 {
 			break
 		}
 	}
-	labels = slices.Compact(labels)
-	switch len(labels) {
+	switch len(balancers) {
 	case 0:
 		return "–"
 	case 1:
-		return labels[0]
+		return v.snapshot.ListenerLabel(highest[balancers[0]])
 	default:
-		return fmt.Sprintf("%s +%d", labels[0], len(labels)-1)
+		return fmt.Sprintf("%s +%d", v.snapshot.ListenerLabel(highest[balancers[0]]), len(balancers)-1)
 	}
 }
 

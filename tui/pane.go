@@ -27,10 +27,10 @@ type row struct {
 // column is one column of a pane.
 type column struct {
 	title string
-	fixed int // width, 0 to fit the rows
-	least int // what it may be shortened to
-	give  int // who is shortened first; 0 never
-	drop  int // who is left out first when nothing can be shortened; 0 never
+	fixed int  // width, 0 to fit the rows
+	least int  // what it may be shortened to
+	give  int  // who is shortened first; 0 never
+	drop  int  // who is left out first when nothing can be shortened; 0 never
 	extra bool // left out first of all, when not everything fits in full
 	right bool
 	ends  bool // shorten in the middle: the tail matters

@@ -93,7 +93,8 @@ type nodeResult struct {
 }
 
 func (n nodeResult) words() field {
-	f := field{{model.Line(n.node), stylePlain}}
+	name, _, _ := strings.Cut(n.node, ".")
+	f := field{{model.Line(name), stylePlain}}
 	for _, p := range []model.Path{model.PathOld, model.PathNew} {
 		r, ok := n.sides[p]
 		if !ok {

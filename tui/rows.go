@@ -68,15 +68,16 @@ func secretRows(s *model.Snapshot, now time.Time) []row {
 	var rows []row
 	for _, c := range s.Cluster.Secrets {
 		name := model.Line(c.Name.String())
-		keep := field{}
-		if c.Exists && old[c.Name.Namespace] {
-			keep = keepField(c.Keep)
-		}
 		state := secretState(c, now)
+		var shown field
+		if c.Exists && old[c.Name.Namespace] {
+			shown = append(keepField(c.Keep), span{" ", stylePlain})
+		}
+		shown = append(shown, state)
 		rows = append(rows, row{
 			id:     name,
-			fields: []field{text(name, stylePlain), keep, {state}},
-			search: strings.ToLower(name + " " + state.text),
+			fields: []field{text(name, stylePlain), shown},
+			search: strings.ToLower(name + " " + plain(shown)),
 		})
 	}
 	return rows
