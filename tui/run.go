@@ -152,6 +152,10 @@ func (a *App) takeEvent(e run.Event) {
 	to := a.run.plan.Intent.To
 	switch e.Event {
 	case run.Waiting:
+		if e.Proof != "" { // What is waited for is proof.
+			a.takeProof(e, hosts, name, detail, to)
+			return
+		}
 		a.setProgress(hosts, "waiting: "+detail, styleWarn)
 		if a.run.waiting != detail {
 			a.run.waiting = detail
@@ -192,7 +196,7 @@ func (a *App) takeProof(e run.Event, hosts []model.HostKey, name, detail string,
 
 // switchedWord says how far proof has come: "proving 2/3".
 func switchedWord(e run.Event, detail string) string {
-	if m := regexp.MustCompile(`\b(\d+) of (\d+)\b`).FindStringSubmatch(detail); m != nil && e.Event == run.Proven {
+	if m := regexp.MustCompile(`\b(\d+) of (\d+)\b`).FindStringSubmatch(detail); m != nil && m[1] != "0" && e.Event != run.Verified {
 		return "proving " + m[1] + "/" + m[2]
 	}
 	return "switched, unproven"
