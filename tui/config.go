@@ -42,8 +42,24 @@ type Series struct {
 	SNI, NoSNI         bool          // which modes are probed
 	Every              time.Duration // how often each target is probed
 	Last               model.ProbeResult
-	// LastError is why Last was not good; nil when it was.
+	// LastError is why the newest probe of Recent that was not good was not;
+	// nil when all were.
 	LastError *model.ProbeError
+}
+
+// failing reports whether any of the last probes, one for each target, was not
+// good, and why. Otherwise LastError is history.
+func (s Series) failing() *model.ProbeError {
+	each := max(1, s.Nodes)
+	if s.SNI && s.NoSNI {
+		each *= 2
+	}
+	for _, x := range s.Recent[max(0, len(s.Recent)-each):] {
+		if !x.Good {
+			return s.LastError
+		}
+	}
+	return nil
 }
 
 // Sample is one probe in a Series.

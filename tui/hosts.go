@@ -220,7 +220,7 @@ func (v hostView) probe(h model.HostKey, path model.Path) field {
 	if !ok || s.Count == 0 {
 		return text("–", styleDim)
 	}
-	return lastProbe(s.Last, s.LastError)
+	return lastProbe(s.Last, s.failing())
 }
 
 // lastProbe says a probe's status and time, or its error in a word.
@@ -228,14 +228,7 @@ func lastProbe(r model.ProbeResult, bad *model.ProbeError) field {
 	if bad == nil {
 		return field{{fmt.Sprintf("%3d ", r.Status), stylePlain}, {shortMillis(r.Phases.Total), styleDim}}
 	}
-	switch {
-	case r.Status == 0 || bad.Kind == model.ProbeNoRoute || bad.Kind == model.ProbeGateway503:
-		return text(shortError(bad.Kind), styleBad)
-	case bad.Kind == model.ProbeDiffers:
-		return text(fmt.Sprintf("%d diff", r.Status), styleBad)
-	default:
-		return text(fmt.Sprintf("%d %s", r.Status, shortError(bad.Kind)), styleBad)
-	}
+	return text(shortError(bad.Kind), styleBad)
 }
 
 // onNew counts the hosts whose traffic goes to the new side.

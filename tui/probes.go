@@ -55,9 +55,12 @@ func probeRows(h model.HostKey, v ProbeView, sparkWidth int) []row {
 			field{{"p50 ", styleDim}, {millis(s.P50), stylePlain}},
 			field{{"p99 ", styleDim}, {millis(s.P99), stylePlain}},
 			field{{"ok ", styleDim}, {fmt.Sprintf("%d/%d", s.Good, s.Count), okStyle}})
-		if s.LastError != nil {
-			line(string(path)+" error", sparkColumn, nil,
-				text(model.Line(string(s.LastError.Kind)+": "+s.LastError.Message), styleBad))
+		if e := s.LastError; e != nil {
+			why, st := model.Line(string(e.Kind)+": "+e.Message), styleBad
+			if s.failing() == nil {
+				why, st = "earlier: "+why, styleDim
+			}
+			line(string(path)+" error", sparkColumn, nil, text(why, st))
 		}
 	}
 	if about != nil {

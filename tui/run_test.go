@@ -367,3 +367,26 @@ func TestCommandLogAndProbes(t *testing.T) {
 		d.sees("stale · 1m old")
 	})
 }
+
+func TestProbeErrorsAreWords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := drive(t, 120, 40, Config{Run: noRun})
+		w := mustWorld(t, standardWorld())
+		d.deliver(w)
+		v := probesOf(w, testNow())
+		key := ProbeKey{argocd, model.PathNew}
+		s := v.Series[key]
+		s.Recent = append(s.Recent, Sample{Total: 3})
+		s.LastError = &model.ProbeError{Kind: model.ProbeGateway503, Message: "no healthy\x1b[2J upstream"}
+		v.Series[key] = s
+		d.observe(v)
+		d.sees("200 8ms  503 gw", "gateway-503: no healthy upstream", "×")
+		for range 3 {
+			s.Recent = append(s.Recent, Sample{Total: 3, Good: true})
+		}
+		v.Series[key] = s
+		d.observe(v)
+		d.lacks("503 gw")
+		d.sees("earlier: gateway-503")
+	})
+}
