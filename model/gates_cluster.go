@@ -196,6 +196,9 @@ func (j *judge) secret(x subject) (f findings) {
 			}
 			f.fine = "certificate " + server.CredentialName + " is good for the host"
 			j.judgeSecret(x, v, n, j.s.ServerSecret(g.Name, server.CredentialName), &f)
+			if n.star {
+				j.judgeUnseen(x, v, g, server, &f)
+			}
 		}
 	}
 	return f
@@ -240,6 +243,21 @@ func (j *judge) judgeSecret(x subject, v VirtualService, n need, name ObjectName
 	}
 	if other, ok := j.otherSecret(x, v, n); ok && other.SHA256 != secret.SHA256 {
 		f.add(serious, "the certificate in Secret %s is not the one in %s, which clients know", name, other.Name)
+	}
+}
+
+// judgeUnseen warns of the certificate that the Gateway has for the host itself.
+// Without SNI nobody is shown it, so it holds nothing back.
+func (j *judge) judgeUnseen(x subject, v VirtualService, g Gateway, shown Server, f *findings) {
+	n := need{kind: PortHTTPS}
+	own, ok := chooseServer(g, v.Name.Namespace, x.host.Host, n)
+	if !ok || !endsTLS(own) || own.CredentialName == shown.CredentialName {
+		return
+	}
+	var found findings
+	j.judgeSecret(x, v, n, j.s.ServerSecret(g.Name, own.CredentialName), &found)
+	for _, r := range found.list {
+		f.warn("%s", r.Reason)
 	}
 }
 

@@ -127,6 +127,15 @@ func TestGates(t *testing.T) {
 		{"another certificate behind an ALB", model.GateSecret, func(w *gateWorld) { w.secret("istio-gateway").SHA256 = "bb" }, model.Warn, "istio-system/public-cert"},
 		{"not covered behind an ALB", model.GateSecret, func(w *gateWorld) { w.secret("istio-gateway").DNSNames = []string{"*.io"} }, model.Warn, "does not cover a.x.io"},
 
+		{"expired certificate of the host's own server", model.GateSecret, func(w *gateWorld) {
+			g := w.gateway(newGateway)
+			g.Servers = append(g.Servers, model.Server{Hosts: []string{"a.x.io"}, Port: 8443, Protocol: "HTTPS", TLSMode: "SIMPLE", CredentialName: "a-cert"})
+			w.cluster.Secrets = append(w.cluster.Secrets, model.Secret{
+				Name: model.ObjectName{Namespace: "istio-gateway", Name: "a-cert"}, Exists: true, Readable: true, DNSNames: []string{"a.x.io"}, SHA256: "aa",
+				NotAfter: lawTime.AddDate(0, 0, -1),
+			})
+		}, model.Warn, "istio-gateway/a-cert expired"},
+
 		{"no pods", model.GateService, (*gateWorld).unready, model.Block, "no ready pod"},
 		{"pods unread", model.GateService, func(w *gateWorld) { w.unready(); w.problem(model.ResourcePods) }, model.Wait, "denied"},
 		{"another traffic policy", model.GateService, func(w *gateWorld) { w.service("istio-gateway").ExternalTrafficPolicy = "Local" }, model.Block, "externalTrafficPolicy Local"},
