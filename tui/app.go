@@ -257,7 +257,7 @@ func (a *App) setFocus(p paneID) {
 }
 
 func (a *App) say(st style, text string) {
-	a.status = status{text, st, a.now.Add(5 * time.Second)}
+	a.status = status{text, st, a.now.Add(8 * time.Second)}
 }
 
 func (a *App) dialog() dialog {

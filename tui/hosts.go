@@ -56,7 +56,7 @@ const narrowBar, wideBar = 4, 8
 
 func hostColumns() []column {
 	return []column{
-		hostColumn:     {title: "HOST", least: 20, give: 1},
+		hostColumn:     {title: "HOST", least: 22, give: 1},
 		laneColumn:     {title: "LANE", least: 7, give: 2, drop: 2},
 		balancerColumn: {title: "LB", least: 8, give: 3, ends: true, drop: 1},
 		trafficColumn:  {title: "TRAFFIC", fixed: narrowBar + 10},

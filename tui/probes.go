@@ -97,13 +97,13 @@ type nodeResult struct {
 
 func (n nodeResult) words() field {
 	name, _, _ := strings.Cut(n.node, ".")
-	f := field{{model.Line(name), stylePlain}}
+	f := field{{cutMiddle(model.Line(name), 14), stylePlain}}
 	for _, p := range []model.Path{model.PathOld, model.PathNew} {
 		r, ok := n.sides[p]
 		if !ok {
 			continue
 		}
-		f = append(f, span{"  " + string(p) + " ", styleDim})
+		f = append(f, span{" " + string(p) + " ", styleDim})
 		f = append(f, lastProbe(r, r.Error)...)
 	}
 	return f

@@ -226,7 +226,14 @@ func (a *App) endRun(r *runState, result run.Result) {
 		run.OutcomeApplied: "done", run.OutcomeUnchanged: "nothing was changed",
 		run.OutcomeRolledBack: "put back", run.OutcomePartial: "stopped part-way, recovery is needed",
 	}[result.Outcome]
+	if r.plan.WayBack && result.Outcome == run.OutcomeRolledBack {
+		words = "taken back"
+	}
+	hosts := planHosts(r.plan)
 	switch {
+	case result.Err == nil && len(hosts) > 0 && r.proven >= len(hosts):
+		a.note(styleDim, "run ended: "+words+", "+took, "")
+		a.say(styleGood, fmt.Sprintf("%s → %s proven", a.short(hosts), r.plan.Intent.To))
 	case result.Err == nil:
 		a.note(styleDim, "run ended: "+words+", "+took, "")
 		a.say(styleGood, words)
