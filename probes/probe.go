@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -66,25 +68,25 @@ func (p Prober) exchange(ctx context.Context, t model.ProbeTarget, r *model.Prob
 	if dial == nil {
 		dial = (&net.Dialer{}).DialContext
 	}
-	conn, err := dial(ctx, "tcp", net.JoinHostPort(t.Address, strconv.Itoa(t.Port)))
+	plain, err := dial(ctx, "tcp", net.JoinHostPort(t.Address, strconv.Itoa(t.Port)))
 	r.Phases.Connect = milliseconds(time.Since(r.Began))
 	if err != nil {
 		return &phaseError{connecting, err}
 	}
-	defer func() { _ = conn.Close() }()
-	// The deadline covers everything; cancelling ctx must end a read too.
-	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
+	defer func() { _ = plain.Close() }()
+	// The deadline covers everything; cancelling ctx must end a read too. It is
+	// set from another goroutine, on a variable that does not change.
+	defer context.AfterFunc(ctx, func() { _ = plain.SetDeadline(time.Unix(1, 0)) })()
 	if t.ProxyV2 {
-		if _, err := conn.Write(proxyHeader(conn)); err != nil {
+		if _, err := plain.Write(proxyHeader(plain)); err != nil {
 			return &phaseError{handshaking, err}
 		}
 	}
+	conn := plain
 	if t.Scheme == "https" {
-		secured, err := p.handshake(ctx, conn, t, r)
-		if err != nil {
+		if conn, err = p.handshake(ctx, plain, t, r); err != nil {
 			return err
 		}
-		conn = secured
 	}
 	return p.request(conn, t, r)
 }
@@ -154,21 +156,54 @@ func (p Prober) request(conn net.Conn, t model.ProbeTarget, r *model.ProbeResult
 	if _, err := conn.Write([]byte(p.head(t))); err != nil {
 		return &phaseError{asking, err}
 	}
-	in := bufio.NewReader(conn)
+	in := bufio.NewReader(&bounded{from: conn, left: maxAnswer})
 	if _, err := in.Peek(1); err != nil {
 		return &phaseError{asking, err}
 	}
 	r.Phases.FirstByte = milliseconds(time.Since(began))
-	answer, err := http.ReadResponse(in, nil)
+	answer, err := finalAnswer(in)
 	if err != nil {
 		return &phaseError{answering, err}
 	}
-	_ = answer.Body.Close()
 	r.Status = answer.StatusCode
 	r.Location = model.Line(answer.Header.Get("Location"))
 	r.Envoy = answer.Header.Get("Server") == "istio-envoy"
 	r.Backend = answer.Header.Get("X-Envoy-Upstream-Service-Time") != ""
 	return nil
+}
+
+// finalAnswer reads the headers of the answer that counts: interim ones, as
+// early hints are, come before it. The body is neither read nor closed, as
+// closing would read one of unknown length to its end; it goes with the
+// connection.
+func finalAnswer(in *bufio.Reader) (*http.Response, error) {
+	for {
+		answer, err := http.ReadResponse(in, nil) //nolint:bodyclose // See above.
+		if err != nil || answer.StatusCode/100 != 1 || answer.StatusCode == http.StatusSwitchingProtocols {
+			return answer, err
+		}
+	}
+}
+
+// maxAnswer is how much of an answer is read at most, in bytes: far more than
+// any server's headers.
+const maxAnswer = 1 << 20
+
+var errTooLong = errors.New("its headers have no end")
+
+// bounded reads so many bytes and then fails.
+type bounded struct {
+	from io.Reader
+	left int
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errTooLong
+	}
+	n, err := b.from.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
 }
 
 // head is the request as a load balancer would pass it on.
