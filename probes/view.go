@@ -86,7 +86,11 @@ func (s *store) add(r model.ProbeResult, every time.Duration) {
 	results := append(slices.Clone(s.evidence[r.Target]), r) // Views share the old slice.
 	s.evidence[r.Target] = results[max(0, len(results)-evidenceKept):]
 
-	good, why := model.GoodProbe(r, s.reference(r.Target))
+	old, known := s.reference(r.Target)
+	if !known {
+		old = r // Until old has been asked there is nothing to differ from.
+	}
+	good, why := model.GoodProbe(r, old)
 	key := Key{r.Target.Host, r.Target.Path}
 	v := s.series[key]
 	if v == nil {
@@ -127,21 +131,20 @@ func (v *series) remember(total float64) {
 
 // reference is what the old side answers now on the same node in the same
 // mode, else anywhere: what a probe is compared with.
-func (s *store) reference(t model.ProbeTarget) model.ProbeResult {
-	var found model.ProbeResult
+func (s *store) reference(t model.ProbeTarget) (found model.ProbeResult, known bool) {
 	for other, results := range s.evidence {
 		if other.Host != t.Host || other.Path != model.PathOld || len(results) == 0 {
 			continue
 		}
 		newest := results[len(results)-1]
 		if other.Node == t.Node && other.SNI == t.SNI {
-			return newest
+			return newest, true
 		}
-		if newest.Began.After(found.Began) {
-			found = newest
+		if !known || newest.Began.After(found.Began) {
+			found, known = newest, true
 		}
 	}
-	return found
+	return found, known
 }
 
 func (s *store) view() View {

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/istio-cutover/cutover/cmd/internal/sandbox"
+)
+
+// sandboxFlags are the flags that demo and sandbox share.
+type sandboxFlags struct {
+	hosts       int
+	propagation time.Duration
+	envFile     string
+}
+
+func (f *sandboxFlags) addFlags(cmd *cobra.Command, propagation time.Duration) {
+	flags := cmd.Flags()
+	flags.IntVar(&f.hosts, "hosts", 0, "number of hosts (default: a world of about 24)")
+	flags.DurationVar(&f.propagation, "propagation", propagation, "how long load balancers go on as before after a change")
+	flags.StringVar(&f.envFile, "env-file", "", "write the shell exports to this file, once everything answers")
+}
+
+func newDemo(g *globals) *cobra.Command {
+	var f sandboxFlags
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Open the console on a simulated world",
+		Long: `Start a whole simulated world on loopback (an AWS API, load balancers that
+carry traffic, nodes, gateways and a Kubernetes API) and open the console on
+it, over the same wires as on a real one. Nothing outside is touched.`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return g.inSandbox(cmd.Context(), f, func(*sandbox.Sandbox) error { return g.console(cmd.Context()) })
+		},
+	}
+	f.addFlags(cmd, 10*time.Second)
+	return cmd
+}
+
+func newSandbox(g *globals) *cobra.Command {
+	var f sandboxFlags
+	cmd := &cobra.Command{
+		Use:   "sandbox",
+		Short: "Run a simulated world until interrupted, and print how to reach it",
+		Example: `  cutover sandbox --env-file sandbox.env   # in one terminal
+  . ./sandbox.env && cutover status        # in another; kubectl, aws and curl too`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			return g.inSandbox(ctx, f, func(s *sandbox.Sandbox) error {
+				_, _ = fmt.Fprint(g.out, s.Exports())
+				g.say("the sandbox runs; ctrl-c ends it")
+				<-ctx.Done()
+				return nil
+			})
+		},
+	}
+	f.addFlags(cmd, 0)
+	return cmd
+}
+
+// inSandbox runs f with a sandbox in this process's environment.
+func (g *globals) inSandbox(ctx context.Context, f sandboxFlags, do func(*sandbox.Sandbox) error) error {
+	if f.hosts < 0 {
+		return usage("flag --hosts", "it is negative", "--hosts 100")
+	}
+	if f.propagation < 0 {
+		return usage("flag --propagation", "it is negative", "--propagation 10s")
+	}
+	log, closeLog, err := g.logger()
+	if err != nil {
+		return err
+	}
+	defer closeLog()
+	s, err := sandbox.Start(ctx, sandbox.Options{Hosts: f.hosts, Propagation: f.propagation, Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.Close() }()
+	for _, variable := range s.Env() {
+		key, value, _ := strings.Cut(variable, "=")
+		if err := os.Setenv(key, value); err != nil {
+			return err
+		}
+	}
+	if f.envFile != "" {
+		if err := writeWhole(f.envFile, s.Exports()); err != nil {
+			return usage("flag --env-file", err.Error(), "name a file that can be written")
+		}
+	}
+	return do(s)
+}
+
+// writeWhole makes the file appear with all of its content or not at all.
+func writeWhole(path, content string) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = tmp.WriteString(content)
+	if closeErr := tmp.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(tmp.Name())
+	}
+	return err
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/istio-cutover/cutover/model"
+	"github.com/istio-cutover/cutover/probes"
+)
+
+// awsEvery is how often AWS is looked at.
+const awsEvery = 5 * time.Second
+
+// live is the world as it changes: both halves watched, joined at each change,
+// its hosts probed. Its methods are safe for concurrent use.
+type live struct {
+	*wired
+	engine *probes.Engine
+	stop   context.CancelFunc
+	done   sync.WaitGroup
+
+	mu      sync.Mutex
+	cluster *model.Cluster
+	account *model.AWS
+	joined  *model.Snapshot
+	// only, when set, are the only hosts that are probed.
+	only    map[model.HostKey]bool
+	staged  map[model.HostKey]bool
+	changed chan struct{} // closed and replaced at each change
+}
+
+// watch starts watching; close ends it. probe says whether hosts are probed
+// without being staged.
+func (w *wired) watch(ctx context.Context, limits probes.Limits, probeAll bool) *live {
+	ctx, stop := context.WithCancel(ctx)
+	l := &live{wired: w, stop: stop, changed: make(chan struct{})}
+	if !probeAll {
+		l.only = map[model.HostKey]bool{}
+	}
+	l.engine = probes.NewEngine(w.prober.Probe, limits, nil)
+	l.done.Go(func() {
+		w.kube.Watch(ctx, func(c model.Cluster) {
+			w.remember(c)
+			l.update(func() { l.cluster = &c })
+		})
+	})
+	l.done.Go(func() {
+		w.aws.Watch(ctx, awsEvery, func(a model.AWS) { l.update(func() { l.account = &a }) })
+	})
+	l.done.Go(func() { l.engine.Run(ctx) })
+	return l
+}
+
+func (l *live) end() {
+	l.stop()
+	l.done.Wait()
+}
+
+func (l *live) update(change func()) {
+	l.mu.Lock()
+	change()
+	if l.cluster != nil && l.account != nil {
+		l.joined = model.Join(*l.cluster, *l.account, l.config)
+		l.aws.SetScope(laneGroups(l.joined))
+		l.aim()
+	}
+	close(l.changed)
+	l.changed = make(chan struct{})
+	l.mu.Unlock()
+}
+
+// aim points the probes at the hosts of the newest snapshot. It is called with
+// the lock held.
+func (l *live) aim() {
+	if l.joined == nil {
+		return
+	}
+	targets := model.ProbeTargets(l.joined, l.staged)
+	if l.only != nil {
+		// A command needs what its gates judge; proof asks the load balancer itself.
+		kept := targets[:0:0]
+		for _, t := range targets {
+			if l.only[t.Host] && t.Path != model.PathLoadBalancer {
+				kept = append(kept, t)
+			}
+		}
+		targets = kept
+	}
+	l.engine.SetTargets(targets)
+}
+
+func laneGroups(s *model.Snapshot) []string {
+	var out []string
+	for _, lane := range s.Lanes {
+		out = append(append(out, lane.Old.TargetGroups...), lane.New.TargetGroups...)
+	}
+	return out
+}
+
+// stage probes these hosts at the fast rate, and no others so.
+func (l *live) stage(hosts []model.HostKey) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.staged = map[model.HostKey]bool{}
+	for _, h := range hosts {
+		l.staged[h] = true
+		if l.only != nil {
+			l.only[h] = true
+		}
+	}
+	l.aim()
+}
+
+// snapshot returns the newest snapshot, nil before the first.
+func (l *live) snapshot() *model.Snapshot {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.joined
+}
+
+// next returns the newest snapshot and a channel that is closed at the next change.
+func (l *live) next() (*model.Snapshot, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.joined, l.changed
+}
+
+// await returns the newest snapshot once ok says so.
+func (l *live) await(ctx context.Context, ok func(*model.Snapshot) bool) (*model.Snapshot, error) {
+	for {
+		s, changed := l.next()
+		if s != nil && ok(s) {
+			return s, nil
+		}
+		select {
+		case <-ctx.Done():
+			return s, ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+// judge gives a plan its gates by the newest snapshot and probes.
+func (l *live) judge(p model.Plan, overrides []model.Override) (model.Plan, error) {
+	return p.Judged(model.Gates(l.snapshot(), p, l.engine.View().Evidence, time.Now()), overrides)
+}
+
+// gather waits until every NodePort target of the staged hosts has been probed
+// as often as gates ask, or until limit is over.
+func (l *live) gather(ctx context.Context, hosts []model.HostKey, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	wanted := map[model.HostKey]bool{}
+	for _, h := range hosts {
+		wanted[h] = true
+	}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for !l.gathered(wanted) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (l *live) gathered(wanted map[model.HostKey]bool) bool {
+	evidence := l.engine.View().Evidence
+	for _, t := range model.ProbeTargets(l.snapshot(), nil) {
+		if wanted[t.Host] && t.Path != model.PathLoadBalancer && len(evidence[t]) < model.K {
+			return false
+		}
+	}
+	return true
+}

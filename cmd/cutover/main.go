@@ -1,0 +1,49 @@
+// Command cutover moves the hosts of a cluster from the old Istio ingress
+// gateways to the new ones behind AWS load balancers, host by host, proved by
+// live probes at every step and reversible at every step.
+//
+// This package wires: wire.go is the only place that builds adapters, each
+// command has a file of its own, and exit.go turns what happened into the
+// error line and the exit code that scripts rely on.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Set by the linker in releases.
+var (
+	version = "dev"
+	commit  = "unknown"
+)
+
+func main() {
+	// SIGHUP is a lost SSH session: a run ends between two changes, as by ctrl-c.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	code := Main(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// streams are the standard streams of a command.
+type streams struct {
+	in  *os.File
+	out io.Writer
+	err io.Writer
+}
+
+// Main runs the command line args and returns the exit code.
+func Main(ctx context.Context, args []string, s streams) int {
+	g := &globals{streams: s, args: args}
+	root := newRoot(g)
+	root.SetArgs(args)
+	root.SetIn(s.in)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	err := root.ExecuteContext(ctx)
+	return g.report(ctx, err)
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/istio-cutover/cutover/model"
+	"github.com/istio-cutover/cutover/probes"
+)
+
+func newStatus(g *globals) *cobra.Command {
+	var probe bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show everything observed: lanes, gateways, secrets, VirtualServices, hosts, runbook",
+		Args:  usageArgs(cobra.NoArgs),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return g.status(cmd.Context(), probe) },
+	}
+	cmd.Flags().BoolVar(&probe, "probe", false, "probe every host first, so that all gates can be judged")
+	return cmd
+}
+
+func (g *globals) status(ctx context.Context, probe bool) error {
+	w, err := g.wire(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	s, evidence, err := w.look(ctx, probe)
+	if err != nil {
+		return err
+	}
+	// The report stands without the journal; what is wrong with it is said.
+	entries, journalErr := w.entries(s)
+	report := model.Status(s, model.HostStatesOf(entries), model.HostGates(s, evidence, time.Now()))
+	if err := g.print(report, func(out io.Writer) { printStatus(out, s, report) }); err != nil {
+		return err
+	}
+	if len(s.Problems) == 0 {
+		if journalErr != nil {
+			g.say("cutover: %v", journalErr)
+		}
+		if pending := len(model.Unsettled(entries)); pending > 0 {
+			g.say("%d change(s) of an interrupted run are not settled; the next console or run reads and settles them", pending)
+		}
+		return nil
+	}
+	return statusProblems(s)
+}
+
+// statusProblems is the exit of a status that is not whole: access before all
+// else, failed when a whole half of the world could not be reached.
+func statusProblems(s *model.Snapshot) error {
+	var unreachable *model.Error
+	for _, p := range s.Problems {
+		switch p.Kind {
+		case model.KindAccess:
+			return exitCode(exitAccess)
+		case model.KindUnreachable, model.KindThrottled:
+			unreachable = &model.Error{Kind: p.Kind, Operation: p.Operation, Object: p.Source, Message: p.Message, Remedy: "what is shown is not whole; check the connection"}
+		default:
+		}
+	}
+	if unreachable != nil {
+		return unreachable
+	}
+	return nil
+}
+
+// look observes the world once, with probes of every host when asked.
+func (w *wired) look(ctx context.Context, probe bool) (*model.Snapshot, model.Evidence, error) {
+	if !probe {
+		return w.observe(ctx), nil, nil
+	}
+	l := w.watch(ctx, probes.Limits{}, false)
+	defer l.end()
+	s, err := l.await(ctx, func(*model.Snapshot) bool { return true })
+	if err != nil {
+		return nil, nil, err
+	}
+	hosts := make([]model.HostKey, 0, len(s.Hosts))
+	for _, h := range s.Hosts {
+		hosts = append(hosts, h.HostKey)
+	}
+	w.globals.say("probing %d hosts …", len(hosts))
+	l.stage(hosts)
+	l.gather(ctx, hosts, gatherLimit(s))
+	return l.snapshot(), l.engine.View().Evidence, ctx.Err()
+}
+
+// gatherLimit is how long probing every target K times may take at the
+// engine's rate, with time for slow answers.
+func gatherLimit(s *model.Snapshot) time.Duration {
+	return time.Duration(len(model.ProbeTargets(s, nil))*model.K)*time.Second/20 + 15*time.Second
+}
