@@ -110,17 +110,20 @@ func tick(quit <-chan struct{}, now func() time.Time) tea.Cmd {
 	}
 }
 
-// judgeHosts judges the gates of all hosts, and of a plan where one is open.
-func judgeHosts(s *model.Snapshot, e model.Evidence, now time.Time, open *model.Plan) tea.Cmd {
+// judgeGates judges the gates of all hosts, and of a plan where one is open.
+func judgeGates(s *model.Snapshot, e model.Evidence, now time.Time, all bool, open *model.Plan) tea.Cmd {
 	var plan model.Plan
 	if open != nil {
 		plan = *open
 	}
 	return func() tea.Msg {
-		m := gatesJudged{snapshot: s, worst: map[model.HostKey]model.Gate{}, plan: plan.ID}
-		for _, g := range model.HostGates(s, e, now) {
-			if have, ok := m.worst[g.Host]; !ok || severity(g.Verdict) > severity(have.Verdict) {
-				m.worst[g.Host] = g.Gate
+		m := gatesJudged{snapshot: s, plan: plan.ID}
+		if all {
+			m.worst = map[model.HostKey]model.Gate{}
+			for _, g := range model.HostGates(s, e, now) {
+				if have, ok := m.worst[g.Host]; !ok || severity(g.Verdict) > severity(have.Verdict) {
+					m.worst[g.Host] = g.Gate
+				}
 			}
 		}
 		if plan.ID != "" {

@@ -4,52 +4,65 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/istio-cutover/cutover/model"
 )
 
-// judging is the state of the judgement that runs beside Update.
+// judgeEvery bounds how often the gates of all hosts are judged.
+const judgeEvery = time.Second
+
+// judging is the state of the judgement that runs beside Update: whether one
+// does, and what is due next.
 type judging struct {
-	busy, due bool
+	busy        bool
+	hosts, plan bool
+	next        time.Time // when all hosts may be judged again
 }
 
-// judge has every host's gates judged by what is known now, and those of the
-// open plan. One judgement runs at a time, the last one by the newest facts.
-func (a *App) judge() tea.Cmd {
-	if a.world.Snapshot == nil {
+// judge has gates judged by what is known now: of all hosts, and of the plan
+// that is open. One judgement runs at a time, each by the newest facts.
+func (a *App) judge(hosts, plan bool) tea.Cmd {
+	j := &a.judging
+	j.hosts, j.plan = j.hosts || hosts, j.plan || plan
+	if j.busy || a.world.Snapshot == nil {
 		return nil
 	}
-	if a.judging.busy {
-		a.judging.due = true
-		return nil
-	}
-	a.judging = judging{busy: true}
 	var open *model.Plan
 	a.plans(func(d *planDialog) {
 		if d.err == nil && !d.plan.WayBack {
 			open = &d.plan
 		}
 	})
-	return judgeHosts(a.world.Snapshot, a.probes.Evidence, a.now, open)
+	if !j.plan {
+		open = nil
+	}
+	all := j.hosts && !a.now.Before(j.next)
+	if !all && open == nil {
+		return nil
+	}
+	j.busy, j.plan = true, false
+	if all {
+		j.hosts, j.next = false, a.now.Add(judgeEvery)
+	}
+	return judgeGates(a.world.Snapshot, a.probes.Evidence, a.now, all, open)
 }
 
 // takeJudgement shows what the gates say, unless it is of another plan.
 func (a *App) takeJudgement(msg gatesJudged) tea.Cmd {
-	a.gates = msg.worst
-	a.stale.hosts = true
+	if msg.worst != nil {
+		a.gates = msg.worst
+		a.stale.hosts = true
+	}
 	a.plans(func(d *planDialog) {
 		if d.err == nil && msg.plan != "" && d.plan.ID == msg.plan && d.snapshot == msg.snapshot {
 			d.judged(msg.gates)
 		}
 	})
-	again := a.judging.due
-	a.judging = judging{}
-	if again {
-		return a.judge()
-	}
-	return nil
+	a.judging.busy = false
+	return a.judge(false, false)
 }
 
 // toggle opens the plan that moves hosts to their other side. Where they are

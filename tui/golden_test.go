@@ -18,6 +18,7 @@ func live(t *testing.T, w, h int, cfg Config) *driver {
 	world := mustWorld(t, standardWorld())
 	d.deliver(world)
 	d.observe(probesOf(world, testNow()))
+	d.wait(judgeEvery)
 	return d
 }
 
@@ -35,7 +36,7 @@ func bothSizes(t *testing.T, f func(t *testing.T, w, h int, size string)) {
 func TestMainScreen(t *testing.T) {
 	bothSizes(t, func(t *testing.T, w, h int, size string) {
 		d := live(t, w, h, Config{Run: noRun})
-		d.sees("5 Hosts: 2 of 18 on new", "blocked: ", "00:00:00 live")
+		d.sees("5 Hosts: 2 of 18 on new", "blocked: ", "00:00:01 live")
 		d.golden("main-" + size)
 	})
 	synctest.Test(t, func(t *testing.T) {

@@ -24,8 +24,8 @@ type (
 		lines []CommandLine
 		open  bool
 	}
-	// gatesJudged brings the worst gate of each host, and the gates of the plan
-	// that was open.
+	// gatesJudged brings the worst gate of each host, nil when those were not
+	// judged, and the gates of the plan that was open.
 	gatesJudged struct {
 		snapshot *model.Snapshot
 		worst    map[model.HostKey]model.Gate

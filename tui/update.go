@@ -89,10 +89,7 @@ func (a *App) tick(now time.Time) tea.Cmd {
 		a.stale.world = true // Ages of certificates are on screen.
 	}
 	a.refreshDetails()
-	if _, ok := a.dialog().(*planDialog); ok {
-		return a.judge() // Probes and certificates age without any news.
-	}
-	return nil
+	return a.judge(false, true) // Probes and certificates age without any news.
 }
 
 func (a *App) takeWorld(msg worldArrived) tea.Cmd {
@@ -106,7 +103,7 @@ func (a *App) takeWorld(msg worldArrived) tea.Cmd {
 		a.forgetProgress()
 		a.noteProblems()
 		a.replan()
-		judge = a.judge()
+		judge = a.judge(true, true)
 		if first {
 			a.note(styleDim, fmt.Sprintf("%s, %s observed",
 				count(len(a.world.Snapshot.Hosts), "host"), count(len(a.world.Snapshot.Lanes), "lane")), "")
@@ -129,7 +126,7 @@ func (a *App) takeProbes(msg probesArrived) tea.Cmd {
 		a.now = a.cfg.Now()
 		a.probes = msg.view
 		a.stale.hosts, a.stale.probes = true, true
-		judge = a.judge()
+		judge = a.judge(true, true)
 	}
 	if !msg.open {
 		return judge
