@@ -95,6 +95,10 @@ func (s *stoppable) Stop() {
 	s.cancel(nil)
 }
 
+// interrupted reports whether the caller has given up, which is nobody's
+// trouble.
+func interrupted(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
+
 // sleep waits, and reports false when ctx ended first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)

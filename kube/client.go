@@ -53,6 +53,7 @@ type Client struct {
 	server  string
 	user    string // the kubeconfig's name for us
 	timeout time.Duration
+	timing  timing
 	onCall  func(operation string, took time.Duration, err error)
 	log     *slog.Logger
 	plugin  *pluginOutput
@@ -80,13 +81,14 @@ func New(flags genericclioptions.RESTClientGetter, o Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		context: s.context, server: s.config.Host, user: s.user, timeout: defaultTimeout,
+		context: s.context, server: s.config.Host, user: s.user, timeout: defaultTimeout, timing: usualTiming(),
 		onCall: o.OnCall, log: o.Log, config: s.config,
 	}
 	if s.config.Timeout > 0 {
 		c.timeout = s.config.Timeout
 	}
 	s.config.Timeout = 0 // It would end watches, too.
+	s.config.UserAgent = "cutover"
 	s.config.QPS, s.config.Burst = qps, burst
 	s.config.WarningHandler = rest.NoWarnings{}
 	s.config.WarningHandlerWithContext = rest.NoWarnings{}
@@ -125,9 +127,10 @@ func istioVersions() []string { return []string{"v1", "v1beta1", "v1alpha3"} }
 // istioClient returns the client for the version of Istio's API that is served.
 func (c *Client) istioClient(ctx context.Context) (rest.Interface, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.istio != nil {
-		return c.istio, nil
+	known := c.istio
+	c.mu.Unlock()
+	if known != nil {
+		return known, nil
 	}
 	raw, err := c.core.RESTClient().Get().AbsPath("/apis/" + istioGroup).MaxRetries(0).DoRaw(ctx)
 	if err != nil {
@@ -139,8 +142,14 @@ func (c *Client) istioClient(ctx context.Context) (rest.Interface, error) {
 	}
 	for _, version := range istioVersions() {
 		if slices.ContainsFunc(group.Versions, func(v metav1.GroupVersionForDiscovery) bool { return v.Version == version }) {
-			c.istio, err = istioREST(c.config, c.http, version)
-			return c.istio, err
+			found, err := istioREST(c.config, c.http, version)
+			if err != nil {
+				return nil, err
+			}
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.istio = found
+			return found, nil
 		}
 	}
 	return nil, &model.Error{

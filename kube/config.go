@@ -51,6 +51,11 @@ func load(flags genericclioptions.RESTClientGetter) (settings, error) {
 		return s, s.unusable(err)
 	}
 	s.config = rest.CopyConfig(s.config)
+	// Without any setting kubectl falls back to localhost:8080, which is never meant here.
+	server := kubectl != nil && kubectl.APIServer != nil && *kubectl.APIServer != ""
+	if len(raw.Clusters) == 0 && !server && os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
+		return s, s.unusable(clientcmd.ErrEmptyConfig)
+	}
 	return s, nil
 }
 

@@ -32,22 +32,37 @@ func (c *Client) Observe(ctx context.Context) model.Cluster {
 	group.Go(func() { readOnce(ctx, p, serviceKind(), "", p.services, began) })
 	group.Go(func() { readOnce(ctx, p, nodeKind(), "", p.nodes, began) })
 	group.Wait()
+	p.readPods(ctx, began)
+	wanted := p.wantedSecrets()
+	if read := c.readSecrets(ctx, wanted); !interrupted(ctx) {
+		p.takeSecrets(wanted, read, began)
+	}
+	seen := p.cluster()
+	if interrupted(ctx) {
+		seen.Problems = nil // Nobody knows whether there would be one.
+	}
+	return seen
+}
+
+// readPods reads the pods of all namespaces that matter. Where nothing at all
+// has answered they are not asked for.
+func (p *picture) readPods(ctx context.Context, began time.Time) {
+	lost := p.services.state()
 	var pods errgroup.Group
 	pods.SetLimit(parallel)
 	for _, namespace := range p.wantedNamespaces() {
 		s := newShelf(convertPod, p.changed)
 		p.pods[namespace] = s
+		if p.contact.IsZero() && lost != nil {
+			s.failed(lost.err, began)
+			continue
+		}
 		pods.Go(func() error {
 			readOnce(ctx, p, podKind(), namespace, s, began)
 			return nil // A failure is on the shelf.
 		})
 	}
 	_ = pods.Wait() // No reading returns an error.
-	wanted := p.wantedSecrets()
-	if read := c.readSecrets(ctx, wanted); ctx.Err() == nil {
-		p.takeSecrets(wanted, read, began)
-	}
-	return p.cluster()
 }
 
 // readOnce fills a shelf. What was interrupted is no trouble.
@@ -64,7 +79,7 @@ func readOnce[O runtime.Object, T any](ctx context.Context, p *picture, k kind, 
 		}
 	}
 	switch {
-	case ctx.Err() != nil:
+	case interrupted(ctx):
 	case err != nil:
 		s.failed(p.client.classify(k.operation("list"), namespace, err), now)
 	default:

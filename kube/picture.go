@@ -85,7 +85,9 @@ func (p *picture) wantedSecrets() map[model.ObjectName]bool {
 // identify reads which cluster this is and who we are there.
 func (p *picture) identify(ctx context.Context) error {
 	c := p.client
-	var uid string
+	var uid, user string
+	var asking sync.WaitGroup
+	asking.Go(func() { user = c.whoAmI(ctx) })
 	err := c.call(ctx, "get namespaces", metav1.NamespaceSystem, func(ctx context.Context) error {
 		ns, err := c.core.Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
 		if err == nil {
@@ -93,8 +95,8 @@ func (p *picture) identify(ctx context.Context) error {
 		}
 		return err
 	})
-	user := c.whoAmI(ctx)
-	if ctx.Err() != nil {
+	asking.Wait()
+	if interrupted(ctx) {
 		return ctx.Err()
 	}
 	p.mu.Lock()
@@ -156,20 +158,15 @@ func firstFailure(failures map[model.ObjectName]error) error {
 
 // settled reports whether everything was read, or has failed.
 func (p *picture) settled() bool {
-	for _, s := range []interface{ state() (*trouble, bool) }{p.gateways, p.virtual, p.services, p.nodes} {
-		if _, ok := s.state(); !ok {
-			return false
-		}
+	if !p.gateways.read() || !p.virtual.read() || !p.services.read() || !p.nodes.read() {
+		return false
 	}
 	wanted := p.wantedSecrets()
 	for _, namespace := range p.wantedNamespaces() {
 		p.mu.Lock()
 		s := p.pods[namespace]
 		p.mu.Unlock()
-		if s == nil {
-			return false
-		}
-		if _, ok := s.state(); !ok {
+		if s == nil || !s.read() {
 			return false
 		}
 	}
@@ -205,14 +202,13 @@ func (p *picture) problems() []model.Problem {
 	}
 	for _, s := range []struct {
 		kind  kind
-		shelf interface{ state() (*trouble, bool) }
+		shelf interface{ state() *trouble }
 	}{{gatewayKind(), p.gateways}, {virtualServiceKind(), p.virtual}, {serviceKind(), p.services}, {nodeKind(), p.nodes}} {
-		own, _ := s.shelf.state()
-		add(s.kind.operation("list"), s.kind.resource, "", own)
+		add(s.kind.operation("list"), s.kind.resource, "", s.shelf.state())
 	}
 	podsFine := true
 	for _, namespace := range slices.Sorted(maps.Keys(p.pods)) {
-		if own, _ := p.pods[namespace].state(); own != nil && podsFine {
+		if own := p.pods[namespace].state(); own != nil && podsFine {
 			// One says enough: all of them make pods unknown.
 			podsFine = false
 			add(podKind().operation("list"), model.ResourcePods, namespace, own)

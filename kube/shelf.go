@@ -26,7 +26,7 @@ type trouble struct {
 // after returns the trouble that goes on with err, nil for none.
 func (t *trouble) after(err error, now time.Time) *trouble {
 	switch {
-	case err == nil || model.KindOf(err) == "":
+	case err == nil:
 		return nil
 	case t == nil:
 		return &trouble{since: now, err: err}
@@ -41,6 +41,7 @@ func (t *trouble) after(err error, now time.Time) *trouble {
 type shelf[O runtime.Object, T any] struct {
 	convert func(O) T
 	changed func()
+	made    time.Time
 
 	mu      sync.Mutex
 	items   map[string]T
@@ -51,7 +52,7 @@ type shelf[O runtime.Object, T any] struct {
 }
 
 func newShelf[O runtime.Object, T any](convert func(O) T, changed func()) *shelf[O, T] {
-	return &shelf[O, T]{convert: convert, changed: changed, items: map[string]T{}}
+	return &shelf[O, T]{convert: convert, changed: changed, made: time.Now(), items: map[string]T{}}
 }
 
 // converted is an object on its way through a reflector.
@@ -156,11 +157,21 @@ func (s *shelf[O, T]) fills() int {
 	return s.filled
 }
 
-// state returns the trouble and whether reading has succeeded or failed yet.
-func (s *shelf[O, T]) state() (*trouble, bool) {
+// read reports whether reading has succeeded or failed yet.
+func (s *shelf[O, T]) read() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.trouble, s.settled
+	return s.settled
+}
+
+// state returns the trouble; what was not read yet has one.
+func (s *shelf[O, T]) state() *trouble {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.settled {
+		return &trouble{since: s.made, err: &model.Error{Kind: model.KindUnreachable, Message: "not read yet"}}
+	}
+	return s.trouble
 }
 
 // values returns what is on the shelf, by name. The slice is shared: nobody may

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log"
 	"math/big"
@@ -99,6 +100,17 @@ func (s *server) close() {
 
 func viewerDeny(verb, _, resource, _, _ string) bool {
 	return verb != "get" && verb != "list" && verb != "watch" && resource != "selfsubjectreviews" || resource == "secrets" || resource == "nodes"
+}
+
+// many makes VirtualServices.
+func many(t testing.TB, s site, n int) {
+	t.Helper()
+	if _, err := s.core.CoreV1().Namespaces().Get(t.Context(), "apps", metav1.GetOptions{}); err != nil {
+		create(t, s.core.CoreV1().Namespaces().Create, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "apps"}})
+	}
+	for i := range n {
+		s.virtualService(t, fmt.Sprintf("app-%04d", i), fmt.Sprintf("app-%04d.dev.example", i))
+	}
 }
 
 // simulated starts kubesim. User "flexible" is denied what the test says.
@@ -375,4 +387,12 @@ func problemOf(c model.Cluster, r model.Resource) (model.Problem, bool) {
 		}
 	}
 	return model.Problem{}, false
+}
+
+// logsOf serves logs that are there as a whole.
+func logsOf(log func(pod, container string, opts kubesim.LogOptions) string) func(context.Context, string, string, string, kubesim.LogOptions, io.Writer) error {
+	return func(_ context.Context, _, pod, container string, opts kubesim.LogOptions, w io.Writer) error {
+		_, err := io.WriteString(w, log(pod, container, opts))
+		return err
+	}
 }

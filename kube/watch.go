@@ -17,27 +17,39 @@ import (
 )
 
 const (
-	// firstWithin bounds how long the first picture is waited for.
-	firstWithin = 8 * time.Second
 	// gather and apart keep a burst of changes from becoming a burst of
 	// pictures: at most five a second.
 	gather = 20 * time.Millisecond
 	apart  = 200 * time.Millisecond
+)
+
+// timing is how patient Watch is.
+type timing struct {
+	// firstWithin bounds how long the first picture is waited for, wholeWithin
+	// how long any other is until what a change makes worth reading is read.
+	firstWithin, wholeWithin time.Duration
 	// atLeast is how often a picture comes without a change, for its age.
-	atLeast = 10 * time.Second
+	atLeast time.Duration
 	// pingEvery and pingWithin find a connection that is lost without a word.
-	pingEvery  = 5 * time.Second
-	pingWithin = 5 * time.Second
+	pingEvery, pingWithin time.Duration
 	// secretsEvery is how often Secrets are read again, and secretsRetry how
 	// soon where one could not be.
-	secretsEvery = time.Minute
-	secretsRetry = 10 * time.Second
-	// retryFirst and retryLast are the pauses before what failed is tried again.
-	retryFirst = time.Second
-	retryLast  = 5 * time.Second
+	secretsEvery, secretsRetry time.Duration
+	// retryFirst and retryLast are the shortest and the longest pause before
+	// what failed is tried again.
+	retryFirst, retryLast time.Duration
 	// identityRetry is the pause before asking again which cluster this is.
-	identityRetry = 10 * time.Second
-)
+	identityRetry time.Duration
+}
+
+func usualTiming() timing {
+	return timing{
+		firstWithin: 8 * time.Second, wholeWithin: time.Second, atLeast: 10 * time.Second,
+		pingEvery: 5 * time.Second, pingWithin: 5 * time.Second,
+		secretsEvery: time.Minute, secretsRetry: 10 * time.Second,
+		retryFirst: time.Second, retryLast: 5 * time.Second, identityRetry: 10 * time.Second,
+	}
+}
 
 // Watch observes until ctx ends and hands every picture to out, one at a time:
 // the first once everything has been read or has failed (within 8 s), then after
@@ -49,7 +61,7 @@ const (
 // when it last did.
 func (c *Client) Watch(ctx context.Context, out func(model.Cluster)) {
 	ctx, stop := context.WithCancel(klog.NewContext(ctx, klog.Logger{}))
-	w := &watcher{signal: make(chan struct{}, 1), secretsDue: make(chan struct{}, 1), namespaces: map[string]context.CancelFunc{}}
+	w := &watcher{timing: c.timing, signal: make(chan struct{}, 1), secretsDue: make(chan struct{}, 1), namespaces: map[string]context.CancelFunc{}}
 	w.picture = newPicture(c, w.wake)
 	defer w.running.Wait()
 	defer stop()
@@ -65,6 +77,7 @@ func (c *Client) Watch(ctx context.Context, out func(model.Cluster)) {
 
 // watcher is one Watch under way.
 type watcher struct {
+	timing     timing
 	picture    *picture
 	signal     chan struct{} // something has changed
 	secretsDue chan struct{}
@@ -85,24 +98,15 @@ func (w *watcher) wake() {
 }
 
 func (w *watcher) run(ctx context.Context, out func(model.Cluster)) {
-	began := time.Now()
-	first := time.After(firstWithin)
-	for !w.picture.settled() && time.Since(began) < firstWithin {
-		w.aim(ctx)
-		select {
-		case <-ctx.Done():
-			return
-		case <-w.signal:
-		case <-first:
-		}
-	}
-	beat := time.NewTicker(atLeast)
+	beat := time.NewTicker(w.timing.atLeast)
 	defer beat.Stop()
-	for {
-		w.aim(ctx)
+	for within := w.timing.firstWithin; ; within = w.timing.wholeWithin {
+		if !w.settle(ctx, within) {
+			return
+		}
 		out(w.picture.cluster())
 		last := time.Now()
-		beat.Reset(atLeast)
+		beat.Reset(w.timing.atLeast)
 		select {
 		case <-ctx.Done():
 			return
@@ -111,6 +115,26 @@ func (w *watcher) run(ctx context.Context, out func(model.Cluster)) {
 			if !sleep(ctx, max(gather, apart-time.Since(last))) {
 				return
 			}
+		}
+	}
+}
+
+// settle waits until everything that matters was read or has failed, or until
+// within is over. It reports false when ctx has ended.
+func (w *watcher) settle(ctx context.Context, within time.Duration) bool {
+	limit := time.NewTimer(within)
+	defer limit.Stop()
+	for {
+		w.aim(ctx)
+		if w.picture.settled() {
+			return ctx.Err() == nil
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-w.signal:
+		case <-limit.C:
+			return true
 		}
 	}
 }
@@ -158,13 +182,13 @@ func sameSlice[T any](a, b []T) bool {
 
 // follow keeps a shelf as the cluster is until ctx ends.
 func follow[O runtime.Object, T any](ctx context.Context, w *watcher, k kind, namespace string, s *shelf[O, T]) {
-	pause := retryFirst
+	pause := w.timing.retryFirst
 	for ctx.Err() == nil {
 		fills := s.fills()
 		r := cache.NewReflectorWithOptions(w.picture.client.listWatch(k, namespace), k.example, s, cache.ReflectorOptions{
 			Name:    string(k.resource),
 			Logger:  &klog.Logger{},
-			Backoff: &wait.Backoff{Duration: retryFirst, Cap: retryLast, Factor: 2, Steps: 3, Jitter: 0.2},
+			Backoff: &wait.Backoff{Duration: w.timing.retryFirst, Cap: w.timing.retryLast, Factor: 2, Steps: 3, Jitter: 0.2},
 		})
 		r.WatchListPageSize = pageSize
 		err := r.ListAndWatchWithContext(ctx)
@@ -173,13 +197,13 @@ func follow[O runtime.Object, T any](ctx context.Context, w *watcher, k kind, na
 		}
 		filled := s.fills() > fills
 		if filled {
-			pause = retryFirst
+			pause = w.timing.retryFirst
 		}
 		if err != nil {
 			e := w.picture.client.classify(k.operation("list"), namespace, err)
 			if filled && e.Kind != model.KindUnreachable && e.Kind != model.KindThrottled {
 				// It may be listed and not watched: then it is listed often.
-				pause = retryLast
+				pause = w.timing.retryLast
 			} else {
 				s.failed(e, time.Now())
 			}
@@ -187,19 +211,19 @@ func follow[O runtime.Object, T any](ctx context.Context, w *watcher, k kind, na
 		if !sleep(ctx, pause) {
 			return
 		}
-		pause = min(2*pause, retryLast)
+		pause = min(2*pause, w.timing.retryLast)
 	}
 }
 
 // keepIdentity asks until it is known which cluster this is.
 func (w *watcher) keepIdentity(ctx context.Context) {
-	for w.picture.identify(ctx) != nil && sleep(ctx, identityRetry) {
+	for w.picture.identify(ctx) != nil && sleep(ctx, w.timing.identityRetry) {
 	}
 }
 
 // keepSecrets reads Secrets when they are due.
 func (w *watcher) keepSecrets(ctx context.Context) {
-	timer := time.NewTimer(secretsEvery)
+	timer := time.NewTimer(w.timing.secretsEvery)
 	defer timer.Stop()
 	for {
 		select {
@@ -214,9 +238,9 @@ func (w *watcher) keepSecrets(ctx context.Context) {
 			return
 		}
 		w.picture.takeSecrets(wanted, read, time.Now())
-		next := secretsEvery
+		next := w.timing.secretsEvery
 		if len(read.failures) > 0 {
-			next = secretsRetry
+			next = w.timing.secretsRetry
 		}
 		timer.Reset(next)
 	}
@@ -242,7 +266,7 @@ func (w *watcher) ping(ctx context.Context) {
 		if err != nil || before != nil {
 			w.wake()
 		}
-		if !sleep(ctx, pingEvery) {
+		if !sleep(ctx, w.timing.pingEvery) {
 			return
 		}
 	}
@@ -251,7 +275,7 @@ func (w *watcher) ping(ctx context.Context) {
 // reach asks the API server for its version, which everybody may know. It is
 // not reported: it says nothing but that there is a connection.
 func (c *Client) reach(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, pingWithin)
+	limited, cancel := context.WithTimeout(ctx, c.timing.pingWithin)
 	defer cancel()
 	_, err := c.core.RESTClient().Get().AbsPath("/version").MaxRetries(0).DoRaw(limited)
 	if err == nil {
