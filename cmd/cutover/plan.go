@@ -88,12 +88,8 @@ func (l *live) planned(ctx context.Context, sel model.Selection, to model.SideNa
 		return model.Plan{}, err
 	}
 	if to == model.Old && sel.Rule == "" {
-		entries, err := l.entries(s)
-		if err != nil {
-			return model.Plan{}, err
-		}
-		if p, err := model.WayBack(s, toNew(model.Records(entries)), intent.Hosts); err == nil && len(p.Changes) > 0 {
-			return p, nil
+		if p, ok, err := l.backToOld(s, intent); ok || err != nil {
+			return p, err
 		}
 	}
 	p, err := model.NewPlan(s, intent)
@@ -108,10 +104,27 @@ func (l *live) planned(ctx context.Context, sel model.Selection, to model.SideNa
 	return l.judge(p, overrides)
 }
 
-// toNew are the records that a move to old takes back. What was moved to old
-// by itself is not undone by moving to old.
-func toNew(records []model.Record) []model.Record {
-	return slices.DeleteFunc(slices.Clone(records), func(r model.Record) bool { return r.To == model.Old && !r.WayBack })
+// backToOld is the way back of what the journal recorded of the hosts, when
+// that leads to old. Hosts without a record that are not on old go by gates,
+// and so not in one run with others that go ungated.
+func (l *live) backToOld(s *model.Snapshot, intent model.Intent) (model.Plan, bool, error) {
+	entries, err := l.entries(s)
+	if err != nil {
+		return model.Plan{}, false, err
+	}
+	p, err := model.WayBack(s, model.Records(entries), intent.Hosts)
+	if err != nil || len(p.Changes) == 0 || p.Intent.To != model.Old {
+		return model.Plan{}, false, err
+	}
+	rest := intent.Without(p.Intent.Hosts)
+	if len(rest.Hosts) == 0 {
+		return p, true, nil
+	}
+	if forward, err := model.NewPlan(s, rest); err == nil && len(forward.Changes) == 0 {
+		return p, true, nil // The rest is on old already.
+	}
+	return model.Plan{}, false, usage("shift", "some of the hosts have a recorded way back and others have none: "+hostList(rest.Hosts),
+		"take the recorded ones back with rollback, and shift the others by themselves")
 }
 
 // readable refuses to plan on what could not be read.

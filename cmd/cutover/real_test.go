@@ -196,8 +196,11 @@ func TestRealWorld(t *testing.T) {
 	}
 
 	for _, selection := range [][]string{
-		{"--host", "argocd.real.example"}, {"--host", "gitlab.real.example"}, {"--host", "wiki.real.example"},
-		{"--lane", "passthrough"}, {"--rule", w.arns["shared"]},
+		{"--host", "argocd.real.example"},
+		{"--host", "gitlab.real.example"},
+		{"--host", "wiki.real.example"},
+		{"--lane", "passthrough"},
+		{"--rule", w.arns["shared"]},
 	} {
 		w.cutover(0, append([]string{"shift", "--to", "new", "--yes", "--proof", "0"}, selection...)...)
 		// Law 2: the plan of an applied intent is empty.
