@@ -114,14 +114,17 @@ func (a *App) move(hosts []model.HostKey, to model.SideName) {
 		a.openPlan(&planDialog{hosts: hosts, to: to})
 		return
 	}
-	names := make([]string, 0, len(all))
+	chosen := keySet(hosts)
+	var names []string
 	for _, h := range all {
-		names = append(names, model.Line(h.Host))
+		if !chosen[h] {
+			names = append(names, model.Line(h.Host))
+		}
 	}
 	a.open(&choice{
 		question: fmt.Sprintf("%s moves as a whole", balancer),
 		text: []string{
-			fmt.Sprintf("A network load balancer cannot tell hosts apart. With %s go all hosts of the lane there:", hostWords(hosts)),
+			fmt.Sprintf("A network load balancer cannot tell hosts apart. With %s must go:", hostWords(hosts)),
 			strings.Join(names, ", "),
 		},
 		wayOut:  "Cancel",

@@ -130,6 +130,37 @@ func beside(a, b []line, w int) []line {
 	return out
 }
 
+// The command log keeps the last calls that read and, as those come all the
+// time, more of those that may have changed something.
+const mostReads, mostWrites = 150, 350
+
+// trimLog drops the oldest of what is too much.
+func trimLog(log []CommandLine) []CommandLine {
+	reads, writes := 0, 0
+	keep := len(log)
+	for i := len(log) - 1; i >= 0; i-- {
+		n, most := &writes, mostWrites
+		if log[i].reads() {
+			n, most = &reads, mostReads
+		}
+		if *n++; *n <= most {
+			keep--
+			log[keep], log[i] = log[i], log[keep]
+		}
+	}
+	return slices.Clone(log[keep:])
+}
+
+// reads reports whether the command changes nothing, as its verb says.
+func (c CommandLine) reads() bool {
+	for _, verb := range []string{" describe-", " get-", " get ", " logs ", " list-"} {
+		if strings.Contains(c.Line, verb) {
+			return true
+		}
+	}
+	return false
+}
+
 // newCommandLog lists the calls that were made, the newest first.
 func newCommandLog(log []CommandLine) *textDialog {
 	d := &textDialog{name: "Command log", content: func(w int) []line {
@@ -141,12 +172,16 @@ func newCommandLog(log []CommandLine) *textDialog {
 				result = span{"failed", styleBad}
 			}
 			head := line{{c.Time.Format(time.TimeOnly) + " ", styleDim}, result, {fmt.Sprintf(" %5s  ", millis(float64(c.Took)/1e6)), styleDim}}
+			st := styleStrong
+			if c.reads() {
+				st = styleDim
+			}
 			indent := spansWidth(head)
 			for j, l := range wrap(model.Line(c.Line), w-indent) {
 				if j > 0 {
 					head = line{{strings.Repeat(" ", indent), stylePlain}}
 				}
-				out = append(out, append(head, span{l, stylePlain}))
+				out = append(out, append(head, span{l, st}))
 			}
 			if c.Err != nil {
 				for _, l := range wrap(model.Line(c.Err.Error()), w-indent) {

@@ -20,6 +20,9 @@ func (d *planDialog) body(w int) []line {
 		out = appendWrapped(out, w, "", d.changed, styleWarn)
 	}
 	d.drawChanges(w)
+	if len(d.plan.Changes) > 1 {
+		out = d.appendBlocks(out, w)
+	}
 	out = append(out, nil, line{{"Changes", styleTitle}})
 	out = append(out, d.changes...)
 	out = append(out, nil, line{{"Gates", styleTitle}})
@@ -39,6 +42,25 @@ func (d *planDialog) body(w int) []line {
 	if len(d.plan.Changes) > 0 {
 		out = append(out, nil, line{{"Equivalent commands", styleTitle}})
 		out = append(out, d.commands...)
+	}
+	return out
+}
+
+// appendBlocks says right at the start why the plan is blocked, where the gates
+// stand below many changes.
+func (d *planDialog) appendBlocks(out []line, w int) []line {
+	const most = 3
+	n := 0
+	for _, g := range d.plan.Gates {
+		if g.Verdict != model.Block || g.Overridden != "" {
+			continue
+		}
+		if n++; n <= most {
+			out = appendWrapped(out, w, "  ", model.Line(g.Host.Host+": "+g.Reason), styleBad)
+		}
+	}
+	if n > most {
+		out = append(out, line{{"  and " + count(n-most, "more gate"), styleBad}})
 	}
 	return out
 }

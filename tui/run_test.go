@@ -177,6 +177,30 @@ func TestSeveralHostsNeedTheWord(t *testing.T) {
 	})
 }
 
+func TestBlockedAmongSeveral(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := live(t, 80, 24, Config{Run: noRun})
+		d.press("/")
+		d.typed("jira")
+		d.press("enter space esc g space t")
+		d.sees("blocked", "jira/jira lists only", "[ Close ]")
+		d.typed("shift")
+		d.press("enter")
+		d.lacks("run in flight")
+	})
+}
+
+func TestCommandLogKeepsWrites(t *testing.T) {
+	var log []CommandLine
+	log = append(log, CommandLine{Line: "aws elbv2 modify-rule --rule-arn x"})
+	for i := range 1000 {
+		log = trimLog(append(log, CommandLine{Line: "aws elbv2 describe-rules", Took: time.Duration(i)}))
+	}
+	if len(log) != mostReads+1 || log[0].reads() || log[len(log)-1].Took != 999 || log[1].Took != 1000-mostReads {
+		t.Errorf("kept %d: %v … %v", len(log), log[0], log[len(log)-1])
+	}
+}
+
 func TestPastedWordDoesNotConfirm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := live(t, 120, 40, Config{Run: noRun})

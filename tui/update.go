@@ -40,10 +40,7 @@ func (a *App) take(msg tea.Msg) tea.Cmd {
 	case gatesJudged:
 		return a.takeJudgement(msg)
 	case commandsLogged:
-		a.log = append(a.log, msg.lines...)
-		if len(a.log) > mostActivity {
-			a.log = a.log[len(a.log)-mostActivity:]
-		}
+		a.log = trimLog(append(a.log, msg.lines...))
 		if msg.open {
 			return receiveCommands(a.quit, a.cfg.Commands, redrawEvery)
 		}
