@@ -23,14 +23,14 @@ func (x *execution) awaitGates(ctx context.Context) error {
 		x.plan = p
 		waiting := open(p, model.Wait)
 		blocked := open(p, model.Block)
-		stop := len(blocked) > 0 && !x.options.SkipBlocked
+		stop := len(blocked) > 0
+		if x.skips() { // A host that is left anyway is not waited for.
+			stop, waiting = false, beside(waiting, hostsOf(blocked))
+		}
 		if stop || len(waiting) == 0 || !x.Now().Before(deadline) {
 			return x.admit(ctx, blocked, waiting)
 		}
-		if text := gateText(waiting); text != said {
-			said = text
-			x.say(Event{Event: Waiting, Host: waiting[0].Host.Host, Key: waiting[0].Host, Hosts: hostsOf(waiting), Detail: text})
-		}
+		said = x.sayWaiting(waiting, said)
 		if err := x.pause(ctx); err != nil {
 			return err
 		}
@@ -39,27 +39,34 @@ func (x *execution) awaitGates(ctx context.Context) error {
 
 // admit refuses the plan, or leaves out the hosts that may not go.
 func (x *execution) admit(ctx context.Context, blocked, waiting []model.HostGate) error {
-	if len(blocked)+len(waiting) == 0 {
-		return nil
-	}
-	if x.options.SkipBlocked && x.Narrow != nil {
-		x.skipped = append(slices.Clone(blocked), waiting...)
-		p, err := x.Narrow(x.plan, hostsOf(x.skipped))
+	for x.skips() && len(blocked)+len(waiting) > 0 {
+		left := append(slices.Clone(blocked), waiting...)
+		p, err := x.Narrow(x.plan, hostsOf(left))
 		if err != nil {
 			return err
 		}
-		x.plan = p
+		if len(p.Intent.Hosts) >= len(x.plan.Intent.Hosts) {
+			break // They are none of the intent's: there is nobody to leave.
+		}
 		// The others passed a moment ago; without their neighbours they may not.
 		if p, err = x.Judge(ctx, p); err != nil {
 			return err
 		}
-		x.plan = p
+		x.plan, x.skipped = p, append(x.skipped, left...)
 		blocked, waiting = open(p, model.Block), open(p, model.Wait)
-		if len(blocked)+len(waiting) == 0 {
-			return nil
-		}
+	}
+	if len(blocked)+len(waiting) == 0 {
+		return nil
 	}
 	return refusal(blocked, waiting)
+}
+
+// skips reports whether hosts that may not go are left out.
+func (x *execution) skips() bool { return x.options.SkipBlocked && x.Narrow != nil }
+
+// beside returns the gates of other hosts.
+func beside(gates []model.HostGate, hosts []model.HostKey) []model.HostGate {
+	return slices.DeleteFunc(gates, func(g model.HostGate) bool { return slices.Contains(hosts, g.Host) })
 }
 
 func refusal(blocked, waiting []model.HostGate) error {
@@ -78,23 +85,46 @@ func refusal(blocked, waiting []model.HostGate) error {
 }
 
 // judgeRest judges, before the change i, what is still to be done: the world
-// may have changed since the run began.
+// may have changed since the run began. It waits as at the beginning, unless a
+// host of the change would be left half-way meanwhile.
 func (x *execution) judgeRest(ctx context.Context, i int) error {
 	rest := x.plan
 	rest.Changes = x.plan.Changes[i:]
-	p, err := x.Judge(ctx, rest)
-	if err != nil {
-		return err
-	}
-	hosts := p.Changes[0].Hosts
+	hosts := rest.Changes[0].Hosts
+	begun := slices.ContainsFunc(x.applied, func(a applied) bool {
+		return slices.ContainsFunc(a.change.Hosts, func(h model.HostKey) bool { return slices.Contains(hosts, h) })
+	})
 	here := func(gates []model.HostGate) []model.HostGate {
 		return slices.DeleteFunc(gates, func(g model.HostGate) bool { return !slices.Contains(hosts, g.Host) })
 	}
-	blocked, waiting := here(open(p, model.Block)), here(open(p, model.Wait))
-	if len(blocked)+len(waiting) == 0 {
-		return nil
+	deadline := x.Now().Add(x.options.Wait)
+	said := ""
+	for {
+		p, err := x.Judge(ctx, rest)
+		if err != nil {
+			return err
+		}
+		blocked, waiting := here(open(p, model.Block)), here(open(p, model.Wait))
+		switch {
+		case len(blocked)+len(waiting) == 0:
+			return nil
+		case len(blocked) > 0, begun, !x.Now().Before(deadline):
+			return refusal(blocked, waiting)
+		}
+		said = x.sayWaiting(waiting, said)
+		if err := x.pause(ctx); err != nil {
+			return err
+		}
 	}
-	return refusal(blocked, waiting)
+}
+
+// sayWaiting says what is waited for when it is not what was said last.
+func (x *execution) sayWaiting(waiting []model.HostGate, said string) string {
+	text := gateText(waiting)
+	if text != said {
+		x.say(Event{Event: Waiting, Host: waiting[0].Host.Host, Key: waiting[0].Host, Hosts: hostsOf(waiting), Detail: text})
+	}
+	return text
 }
 
 // open returns the gates with the verdict that are not overridden.
