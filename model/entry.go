@@ -36,7 +36,11 @@ type Entry struct {
 	Change *Change `json:"change"`
 	Reason string  `json:"reason"`
 	// Intent is the number of the intent that a done or failed settles.
-	Intent  uint64    `json:"intent,omitempty"`
+	Intent uint64 `json:"intent,omitempty"`
+	// Drifted is set on a failed whose object was found neither as before nor
+	// as after: what was written may have been changed by somebody else since,
+	// and there may be something to take back.
+	Drifted bool      `json:"drifted,omitempty"`
 	To      SideName  `json:"to,omitempty"`
 	WayBack bool      `json:"wayBack,omitempty"`
 	Hosts   []HostKey `json:"hosts,omitempty"`
@@ -94,7 +98,9 @@ func (c *Change) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// Records returns the changes that entries say were made, oldest first.
+// Records returns the changes that entries say were made, oldest first. One
+// that was found drifted counts as made, so that the way back names it and can
+// be forced; a way back that was is as if it had not been.
 func Records(entries []Entry) []Record {
 	intents := map[uint64]Entry{}
 	var out []Record
@@ -102,13 +108,13 @@ func Records(entries []Entry) []Record {
 		switch e.Kind {
 		case EntryIntent:
 			intents[e.Seq] = e
-		case EntryDone:
+		case EntryDone, EntryFailed:
 			i, ok := intents[e.Intent]
-			if !ok || i.Change == nil {
+			if !ok || i.Change == nil || e.Kind == EntryFailed && (!e.Drifted || i.WayBack) {
 				continue
 			}
 			out = append(out, Record{Seq: i.Seq, Run: i.Run, To: i.To, WayBack: i.WayBack, Change: *i.Change})
-		case EntryFailed, EntryOverride, EntryNote:
+		case EntryOverride, EntryNote:
 		}
 	}
 	return out
@@ -141,10 +147,17 @@ func HostStatesOf(entries []Entry) HostStates {
 		switch e.Kind {
 		case EntryIntent:
 			intents[e.Seq] = e
-		case EntryDone:
+		case EntryDone, EntryFailed:
+			detail := "switched, unproven"
+			if e.Kind == EntryFailed {
+				if !e.Drifted {
+					continue
+				}
+				detail = "changed by somebody else after it was written"
+			}
 			if i, ok := intents[e.Intent]; ok && i.Change != nil {
 				for _, h := range i.Change.Hosts {
-					out[h] = HostState{Proof: ProofUnproven, Detail: "switched, unproven", Since: e.Time}
+					out[h] = HostState{Proof: ProofUnproven, Detail: detail, Since: e.Time}
 				}
 			}
 		case EntryNote:
@@ -153,7 +166,7 @@ func HostStatesOf(entries []Entry) HostStates {
 					out[h] = HostState{Proof: e.Proof, Detail: e.Reason, Since: e.Time}
 				}
 			}
-		case EntryFailed, EntryOverride:
+		case EntryOverride:
 		}
 	}
 	return out

@@ -95,7 +95,11 @@ func chains(records []Record) []chain {
 		}
 		if r.WayBack {
 			// The earliest one whose before was restored: all after it is undone too.
-			if at := slices.IndexFunc(c.index, func(e int) bool { return SameMeaning(records[e].Change.Before, r.Change.After) }); at >= 0 {
+			// Actions alone count, as a forced way back leaves what else was changed.
+			restored := RuleState{Actions: r.Change.After.Actions}
+			if at := slices.IndexFunc(c.index, func(e int) bool {
+				return SameMeaning(RuleState{Actions: records[e].Change.Before.Actions}, restored)
+			}); at >= 0 {
 				c.index = c.index[:at]
 				continue
 			}

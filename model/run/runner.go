@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/istio-cutover/cutover/model"
@@ -29,8 +30,13 @@ type Runner struct {
 	Settle time.Duration
 }
 
-// errDrift marks that somebody else changed what was to be written.
-var errDrift = errors.New("drift")
+var (
+	// errDrift marks that somebody else changed what was to be written.
+	errDrift = errors.New("drift")
+	// errOverwritten marks that somebody else changed it after it may have been
+	// written: there is something to take back.
+	errOverwritten = fmt.Errorf("%w after the write", errDrift)
+)
 
 // Run carries p out and tells emit everything that happens, in order and from
 // one goroutine at a time; the last event is Done. When ctx ends, the run stops
@@ -54,9 +60,10 @@ type execution struct {
 	skipped []model.HostGate
 
 	applied []applied // changes that were made, in order
-	// unjournaled is set when the way back goes on although the journal cannot
-	// be written.
-	unjournaled bool
+	// wayBack says where the script of the way back is, until it was said.
+	wayBack string
+	// unjournaled is set when it was said that the journal cannot be written.
+	unjournaled atomic.Bool
 }
 
 // applied is a change that was read back right.
@@ -74,24 +81,23 @@ func (x *execution) execute(ctx context.Context) Result {
 	if len(x.plan.Changes) == 0 {
 		return Result{Outcome: OutcomeUnchanged}
 	}
-	wayBack, err := x.prepare()
-	if err != nil {
+	if err := x.prepare(); err != nil {
 		return x.stopped(ctx, err)
 	}
 	var left []error // of a way back: what somebody else changed
 	for i, c := range x.plan.Changes {
 		if err := ctx.Err(); err != nil {
-			return x.stopped(ctx, err)
+			if x.plan.WayBack {
+				return x.stopped(ctx, err)
+			}
+			return x.putBack(ctx, i, err)
 		}
 		if i > 0 && !x.plan.WayBack {
 			if err := x.judgeRest(ctx, i); err != nil {
-				return x.putBack(ctx, c, err)
+				return x.putBack(ctx, i, err)
 			}
 		}
-		if i > 0 {
-			wayBack = ""
-		}
-		err := x.carryOut(ctx, c, wayBack)
+		err := x.carryOut(ctx, c)
 		switch {
 		case err == nil:
 		case x.plan.WayBack:
@@ -101,7 +107,7 @@ func (x *execution) execute(ctx context.Context) Result {
 			left = append(left, err)
 		default:
 			x.fail(c, err)
-			return x.putBack(ctx, c, err)
+			return x.putBack(ctx, i, err)
 		}
 	}
 	if len(left) > 0 {
@@ -115,14 +121,14 @@ func (x *execution) execute(ctx context.Context) Result {
 
 // prepare keeps the way back's script and records overrides, before anything
 // is written.
-func (x *execution) prepare() (wayBack string, err error) {
+func (x *execution) prepare() error {
 	if path, err := x.Journal.KeepScript(x.run, x.Script(x.run, x.plan.Changes)); err != nil {
 		if !x.plan.WayBack {
-			return "", err
+			return err
 		}
 		x.cannotJournal(err)
 	} else {
-		wayBack = "way back: " + path
+		x.wayBack = "way back: " + path
 	}
 	for _, g := range x.plan.Gates {
 		if g.Overridden == "" {
@@ -133,18 +139,22 @@ func (x *execution) prepare() (wayBack string, err error) {
 			Gate: g.ID, Reason: g.Overridden,
 		}
 		if _, err := x.Journal.Append(e); err != nil {
-			return "", err
+			return err
 		}
 	}
-	return wayBack, nil
+	return nil
 }
 
 // carryOut makes one change: read, compare, journal, write, read back,
 // compare, journal.
-func (x *execution) carryOut(ctx context.Context, c model.Change, detail string) error {
+func (x *execution) carryOut(ctx context.Context, c model.Change) error {
 	now, err := x.Port.Read(ctx, c.Ref())
 	if err != nil {
-		return err
+		return unlessGone(c, err)
+	}
+	if x.plan.WayBack && x.options.Force {
+		// A change in place writes actions; what else was changed stays as it is.
+		c.After.Priority, c.After.Conditions, c.After.Transforms = now.Priority, now.Conditions, now.Transforms
 	}
 	if model.SameMeaning(now, c.After) {
 		x.say(Event{Event: Verified, Change: c.Label, Hosts: c.Hosts, Detail: "was so already"})
@@ -169,7 +179,8 @@ func (x *execution) carryOut(ctx context.Context, c model.Change, detail string)
 		}
 		x.cannotJournal(err)
 	}
-	x.say(Event{Event: Intended, Change: c.Label, Hosts: c.Hosts, Detail: detail})
+	x.say(Event{Event: Intended, Change: c.Label, Hosts: c.Hosts, Detail: x.wayBack})
+	x.wayBack = ""
 	if err := x.write(ctx, c); err != nil {
 		x.outcome(c, seq, err)
 		return err
@@ -187,38 +198,75 @@ func driftRemedy(wayBack bool) string {
 	return "look at it, refresh, and plan again"
 }
 
+// unlessGone is the error of a read: an object that is not there any more was
+// changed by somebody else.
+func unlessGone(c model.Change, err error) error {
+	if model.KindOf(err) != model.KindNotFound {
+		return err
+	}
+	return &model.Error{
+		Kind: model.KindDrift, Operation: string(c.Op), Object: c.Object(), Err: errDrift,
+		Message: "it does not exist any more: somebody else deleted it", Remedy: "look at it, refresh, and plan again",
+	}
+}
+
+// refused reports whether a failed write certainly changed nothing. After any
+// other failure it may still arrive.
+func refused(err error) bool {
+	switch model.KindOf(err) {
+	case model.KindAccess, model.KindUsage, model.KindNotFound, model.KindThrottled:
+		return true
+	default:
+		return false
+	}
+}
+
 // write writes c and reads it back. What counts is what is read: a time-out
 // after success is a success, and it is never written again blindly.
 func (x *execution) write(ctx context.Context, c model.Change) error {
+	// Whether the operator stops the run or not, what was written must be known;
+	// a write cut short would only be one more of which it is not.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), x.Settle)
+	defer cancel()
 	written := x.Port.Write(ctx, c)
 	if written == nil {
 		x.say(Event{Event: Applied, Change: c.Label, Hosts: c.Hosts, Detail: "accepted"})
 	}
-	// Whether the operator stops the run or not, what was written must be known.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), x.Settle)
-	defer cancel()
+	last := errors.New("there was no time to read it")
 	for {
 		now, err := x.Port.Read(ctx, c.Ref())
 		switch {
 		case err == nil && model.SameMeaning(now, c.After):
 			return nil
 		case err == nil && !model.SameMeaning(now, c.Before):
+			cause := errOverwritten
+			if written != nil && refused(written) {
+				cause = errDrift
+			}
 			return &model.Error{
-				Kind: model.KindDrift, Operation: string(c.Op), Object: c.Object(), Err: errDrift,
+				Kind: model.KindDrift, Operation: string(c.Op), Object: c.Object(), Err: cause,
 				Message: "it reads back as neither before nor after: " + model.Difference(c.After, now),
 				Remedy:  "somebody else changes it too; look at it, then plan again or roll back",
 			}
-		case err == nil && written != nil:
+		case err == nil && written != nil && refused(written):
 			return written // Read back as before: nothing was changed.
+		case model.KindOf(err) == model.KindNotFound:
+			return unlessGone(c, err)
 		}
-		// Accepted but not visible yet, or not readable now.
-		if waitErr := x.pause(ctx); waitErr != nil {
-			if err == nil {
-				err = errors.New("accepted, but it still reads back as before")
+		// Not visible yet, or not readable now. A reading cut short says nothing.
+		if ctx.Err() == nil {
+			last = err
+		}
+		if x.pause(ctx) != nil {
+			if last == nil && written != nil {
+				return written // It reads back as before to the end: it did not arrive.
+			}
+			if last == nil {
+				last = errors.New("accepted, but it still reads back as before")
 			}
 			return &unsettledError{&model.Error{
-				Kind: model.KindPartial, Operation: "read back", Object: c.Object(), Err: errors.Join(err, written),
-				Message: fmt.Sprintf("it is not known whether the change was made: %v", err),
+				Kind: model.KindPartial, Operation: "read back", Object: c.Object(), Err: errors.Join(last, written),
+				Message: fmt.Sprintf("it is not known whether the change was made: %v", last),
 				Remedy:  "the next start reads it and settles the journal; until then look at it by hand",
 			}}
 		}
@@ -249,7 +297,7 @@ func (x *execution) outcome(c model.Change, seq uint64, failed error) {
 	}
 	e := model.Entry{Kind: model.EntryDone, Run: x.run, Intent: seq, To: x.plan.Intent.To, WayBack: x.plan.WayBack, Hosts: c.Hosts}
 	if failed != nil {
-		e.Kind, e.Reason = model.EntryFailed, failed.Error()
+		e.Kind, e.Reason, e.Drifted = model.EntryFailed, failed.Error(), errors.Is(failed, errOverwritten)
 	}
 	if _, err := x.Journal.Append(e); err != nil {
 		// The intent is there: the next start settles it by reading.
@@ -259,8 +307,7 @@ func (x *execution) outcome(c model.Change, seq uint64, failed error) {
 
 // cannotJournal says that the journal cannot be written, once.
 func (x *execution) cannotJournal(err error) {
-	if !x.unjournaled {
-		x.unjournaled = true
+	if x.unjournaled.CompareAndSwap(false, true) {
 		x.say(Event{Event: Failed, Detail: "going on without the journal: " + model.Line(err.Error())})
 	}
 }
@@ -277,16 +324,16 @@ func (x *execution) say(e Event) {
 	x.emit(e)
 }
 
-// putBack restores what belongs together with the change that failed: the
-// other listeners of its lane and other rules of its hosts. Other hosts' changes
-// are whole and stay.
-func (x *execution) putBack(ctx context.Context, failed model.Change, cause error) Result {
-	together := slices.Clone(failed.Hosts)
+// putBack restores what was begun and will not be finished, as change i is not
+// made: other listeners of a lane and other rules of the hosts that it and the
+// changes after it move. Other hosts' changes are whole and stay.
+func (x *execution) putBack(ctx context.Context, i int, cause error) Result {
+	together := x.unfinished(i)
 	var unsettled *unsettledError
 	isUnsettled := errors.As(cause, &unsettled)
 	kept := x.applied[:0:0]
 	for _, a := range slices.Backward(x.applied) {
-		if !slices.ContainsFunc(a.change.Hosts, func(h model.HostKey) bool { return slices.Contains(together, h) }) {
+		if !slices.ContainsFunc(a.change.Hosts, func(h model.HostKey) bool { return together[h] }) {
 			kept = append(kept, a)
 			continue
 		}
@@ -294,7 +341,7 @@ func (x *execution) putBack(ctx context.Context, failed model.Change, cause erro
 		back := &execution{Runner: x.Runner, run: x.run, emit: x.emit, plan: model.Plan{
 			WayBack: true, Intent: model.Intent{To: x.plan.Intent.To.Opposite()},
 		}}
-		if err := back.carryOut(context.WithoutCancel(ctx), a.change.Inverse(), ""); err != nil {
+		if err := back.carryOut(context.WithoutCancel(ctx), a.change.Inverse()); err != nil {
 			x.fail(a.change, err)
 			isUnsettled = true
 			kept = append(kept, a)
@@ -313,6 +360,29 @@ func (x *execution) putBack(ctx context.Context, failed model.Change, cause erro
 		result.Outcome = OutcomePartial
 	}
 	return result
+}
+
+// unfinished returns the hosts whose changes will not all be made when change i
+// and those after it are not, and those that go back with them.
+func (x *execution) unfinished(i int) map[model.HostKey]bool {
+	hosts := map[model.HostKey]bool{}
+	for _, c := range x.plan.Changes[i:] {
+		for _, h := range c.Hosts {
+			hosts[h] = true
+		}
+	}
+	for grown := -1; grown < len(hosts); {
+		grown = len(hosts)
+		for _, a := range x.applied {
+			if !slices.ContainsFunc(a.change.Hosts, func(h model.HostKey) bool { return hosts[h] }) {
+				continue
+			}
+			for _, h := range a.change.Hosts {
+				hosts[h] = true
+			}
+		}
+	}
+	return hosts
 }
 
 // stopped sums up a run that err ended.

@@ -34,19 +34,24 @@ func Recover(ctx context.Context, port Port, journal Journal, entries []model.En
 		}
 		s := Settled{Intent: e}
 		now, err := port.Read(ctx, e.Change.Ref())
-		if err != nil {
+		gone := model.KindOf(err) == model.KindNotFound
+		if err != nil && !gone {
 			s.Err = err
 			out = append(out, s)
 			continue
 		}
-		s.Settlement = model.Settle(*e.Change, now)
+		s.Settlement = model.SettledDrifted
+		if !gone {
+			s.Settlement = model.Settle(*e.Change, now)
+		}
 		out = append(out, s)
 		if journal == nil {
 			continue
 		}
 		outcome := model.Entry{
 			Kind: model.EntryFailed, Run: e.Run, Intent: e.Seq, To: e.To, WayBack: e.WayBack, Hosts: e.Hosts,
-			Reason: "settled after an interruption: found " + string(s.Settlement),
+			Reason:  "settled after an interruption: found " + string(s.Settlement),
+			Drifted: s.Settlement == model.SettledDrifted && !gone,
 		}
 		if s.Settlement == model.SettledApplied {
 			outcome.Kind = model.EntryDone
