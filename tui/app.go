@@ -135,6 +135,9 @@ func (a *App) Close(ctx context.Context) error {
 		return nil
 	}
 	a.run.cancel()
+	if !a.run.feed.hasBegun() {
+		return nil // The program ended before it got there; the context keeps it from beginning.
+	}
 	select {
 	case <-a.run.feed.ended:
 		return nil

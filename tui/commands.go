@@ -152,8 +152,23 @@ type feed struct {
 	mu     sync.Mutex
 	events []run.Event
 	result *run.Result
+	begun  bool
 	news   chan struct{} // holds one token when there is something to take
 	ended  chan struct{} // closed when the run has returned
+}
+
+// begin notes that the run goes on in a goroutine now.
+func (f *feed) begin() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.begun = true
+}
+
+// hasBegun reports whether there is an end to wait for.
+func (f *feed) hasBegun() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.begun
 }
 
 func newFeed() *feed { return &feed{news: make(chan struct{}, 1), ended: make(chan struct{})} }
@@ -184,15 +199,20 @@ func (f *feed) signal() {
 // comes by way of the feed.
 func carryOut(ctx context.Context, r runner, p model.Plan, o run.Options, f *feed) tea.Cmd {
 	return func() tea.Msg {
+		f.begin()
 		f.end(r(ctx, p, o, f.emit))
 		return nil
 	}
 }
 
 // followRun waits for news of the run.
-func followRun(f *feed, generation int) tea.Cmd {
+func followRun(quit <-chan struct{}, f *feed, generation int) tea.Cmd {
 	return func() tea.Msg {
-		<-f.news
+		select {
+		case <-f.news:
+		case <-quit:
+			return nil
+		}
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		m := runAdvanced{generation: generation, events: f.events, result: f.result}

@@ -124,7 +124,7 @@ func (a *App) move(hosts []model.HostKey, to model.SideName) {
 	a.open(&choice{
 		question: fmt.Sprintf("%s moves as a whole", balancer),
 		text: []string{
-			fmt.Sprintf("A network load balancer cannot tell hosts apart. With %s must go:", hostWords(hosts)),
+			fmt.Sprintf("A network load balancer cannot tell hosts apart. With %s these must go, too:", hostWords(hosts)),
 			strings.Join(names, ", "),
 		},
 		wayOut:  "Cancel",

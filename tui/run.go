@@ -53,7 +53,7 @@ func (a *App) start(p model.Plan) tea.Cmd {
 	o := run.Options{Wait: a.cfg.Wait, Proof: a.cfg.Proof}
 	return tea.Batch(
 		carryOut(ctx, a.cfg.Run, p, o, a.run.feed),
-		followRun(a.run.feed, a.generation),
+		followRun(a.quit, a.run.feed, a.generation),
 	)
 }
 
@@ -126,7 +126,7 @@ func (a *App) advanceRun(msg runAdvanced) tea.Cmd {
 	}
 	a.stale.hosts = true
 	if msg.result == nil {
-		return followRun(r.feed, r.generation)
+		return followRun(a.quit, r.feed, r.generation)
 	}
 	r.cancel()
 	a.run = nil
@@ -241,8 +241,8 @@ func (a *App) endRun(r *runState, result run.Result) {
 		a.note(styleWarn, "run stopped: "+words, result.Err.Error())
 		a.say(styleWarn, "stopped: "+words)
 	case model.KindOf(result.Err) == model.KindUnproven:
-		a.note(styleWarn, "switched, but not proven in time", result.Err.Error())
-		a.say(styleWarn, "switched, not proven in time")
+		a.note(styleWarn, "switched, not proven", result.Err.Error())
+		a.say(styleWarn, "switched, not proven")
 	default:
 		why := model.Line(result.Err.Error())
 		a.note(styleBad, "run ended: "+words+": "+why, result.Err.Error())
