@@ -35,13 +35,13 @@ func activityColumns() []column {
 }
 
 // activityRows lists the entries, the newest first.
-func activityRows(list []activity) []row {
+func activityRows(list []activity, now time.Time) []row {
 	rows := make([]row, 0, len(list))
 	for i := len(list) - 1; i >= 0; i-- {
 		e := list[i]
 		rows = append(rows, row{
 			id:     fmt.Sprint(e.seq),
-			fields: []field{text(e.time.Format(time.TimeOnly), styleDim), text(e.text, e.style)},
+			fields: []field{text(activityTime(e.time, now), styleDim), text(e.text, e.style)},
 			search: strings.ToLower(e.text),
 		})
 	}

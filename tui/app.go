@@ -89,6 +89,7 @@ func New(cfg Config) *App {
 	if len(cfg.Notices) > 0 {
 		a.dialogs = append(a.dialogs, newNotice(cfg.Notices))
 	}
+	a.recall(cfg.Journal)
 	for _, n := range cfg.Notices {
 		a.note(styleWarn, model.Line(n), n)
 	}
@@ -161,7 +162,7 @@ func (a *App) fill() {
 	s := a.world.Snapshot
 	if s == nil {
 		if a.stale.activity {
-			a.panes[paneActivity].setRows(activityRows(a.activities))
+			a.panes[paneActivity].setRows(activityRows(a.activities, a.now))
 		}
 		a.stale = staleness{}
 		return
@@ -194,7 +195,7 @@ func (a *App) fill() {
 	if a.stale.activity {
 		p := a.panes[paneActivity]
 		following := p.cursor == 0
-		p.setRows(activityRows(a.activities))
+		p.setRows(activityRows(a.activities, a.now))
 		if following {
 			p.cursor = 0
 			p.scroll()

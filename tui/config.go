@@ -124,6 +124,9 @@ type Config struct {
 	// Notices are what the operator must know at the start, in words: what
 	// became of a change that an earlier run left unsettled.
 	Notices []string
+	// Journal is what was done before the console was opened, oldest first. It
+	// begins Activity.
+	Journal []model.Entry
 	// ReadOnly takes every change away.
 	ReadOnly bool
 	// Now is the clock; nil means time.Now.

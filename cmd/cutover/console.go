@@ -45,10 +45,11 @@ func (g *globals) console(ctx context.Context) error {
 	var feeding sync.WaitGroup
 	feeding.Go(func() { c.feedWorlds(feed) })
 	feeding.Go(func() { c.feedProbes(feed) })
+	past, notices := c.settle(ctx)
 	app := tui.New(tui.Config{
 		Worlds: c.worlds, Probes: c.series, Commands: calls.lines,
 		Run: c.run, Refresh: w.aws.Refresh, Pause: l.engine.Pause, Stage: l.stage,
-		Describe: l.describe, Notices: c.settle(ctx), ReadOnly: g.readOnly, Now: time.Now,
+		Describe: l.describe, Journal: past, Notices: notices, ReadOnly: g.readOnly, Now: time.Now,
 	})
 	_, err = tea.NewProgram(app, tea.WithContext(ctx), tea.WithoutSignalHandler()).Run()
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), quitWithin)
@@ -76,39 +77,39 @@ type console struct {
 	journalChanged chan struct{}
 }
 
-// settle waits a little for the first snapshot and settles what an interrupted
-// run left; what it says is shown first of all.
-func (c *console) settle(ctx context.Context) []string {
+// settle waits a little for the first snapshot, reads the journal, and settles
+// what an interrupted run left; what it says is shown first of all.
+func (c *console) settle(ctx context.Context) (past []model.Entry, notices []string) {
 	first, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	s, err := c.await(first, func(*model.Snapshot) bool { return true })
 	if err != nil || s == nil {
-		return nil // The header says what cannot be reached.
+		return nil, nil // The header says what cannot be reached.
 	}
-	entries, err := c.entries(s)
+	past, err = c.entries(s)
 	if err != nil {
-		return []string{model.Line(err.Error())}
+		return past, []string{model.Line(err.Error())}
 	}
-	if len(model.Unsettled(entries)) == 0 {
-		return nil
+	if len(model.Unsettled(past)) == 0 {
+		return past, nil
 	}
 	var settled []run.Settled
 	if c.globals.readOnly {
-		settled, err = run.Recover(ctx, c.aws, nil, entries)
+		settled, err = run.Recover(ctx, c.aws, nil, past)
 	} else {
 		var w *journal.Writer
 		if w, settled, err = c.write(ctx, s); err == nil {
 			err = w.Close()
 		}
 	}
-	notices := []string{"An earlier run was interrupted between writing and reading back."}
+	notices = []string{"An earlier run was interrupted between writing and reading back."}
 	for _, x := range settled {
 		notices = append(notices, x.String())
 	}
 	if err != nil {
 		notices = append(notices, model.Line(err.Error()))
 	}
-	return notices
+	return past, notices
 }
 
 // run carries a plan out for the console, holding the journal's lock meanwhile.
