@@ -72,8 +72,17 @@ func (d *planDialog) drawChanges(w int) {
 	}
 	d.drawn, d.changes, d.commands = drawnPlan{d.plan.ID, w}, nil, nil
 	groups := groupSides(d.snapshot)
+	said := map[model.JSON]line{} // Most rules do the same.
+	words := func(actions model.JSON) line {
+		l, ok := said[actions]
+		if !ok {
+			l = actionLine(actions, groups, w)
+			said[actions] = l
+		}
+		return l
+	}
 	for _, c := range d.plan.Changes {
-		d.changes = append(d.changes, changeLines(c, groups, w)...)
+		d.changes = append(d.changes, changeLines(c, words)...)
 		indent := "  "
 		for _, l := range wrap(model.Line(c.Command(d.snapshot.AWS.Account.Region)), w-4) {
 			d.commands = append(d.commands, line{{indent, stylePlain}, {l, styleDim}})
@@ -125,26 +134,25 @@ func (d *planDialog) summary() line {
 }
 
 // changeLines shows one change: its place, its hosts, before and after.
-func changeLines(c model.Change, groups map[string]model.SideName, w int) []line {
+func changeLines(c model.Change, words func(model.JSON) line) []line {
 	names := make([]string, 0, len(c.Hosts))
 	for _, h := range c.Hosts {
 		names = append(names, model.Line(h.Host))
 	}
-	out := []line{{{"  " + model.Line(c.Label), styleStrong}, {"  " + some(names, 3), stylePlain}}}
-	for _, st := range []struct {
-		word    string
-		actions model.JSON
-	}{{"before", c.Before.Actions}, {"after ", c.After.Actions}} {
-		weights, style := weightWords(st.actions, groups)
-		words := model.InWords(st.actions)
-		if w > 70 {
-			weights = fmt.Sprintf("%-17s", weights)
-		}
-		out = append(out, cutSpans(line{
-			{"    " + st.word + "  ", styleDim}, {weights, style}, {"  " + words, styleDim},
-		}, w))
+	return []line{
+		{{"  " + model.Line(c.Label), styleStrong}, {"  " + some(names, 3), stylePlain}},
+		append(line{{"    before  ", styleDim}}, words(c.Before.Actions)...),
+		append(line{{"    after   ", styleDim}}, words(c.After.Actions)...),
 	}
-	return out
+}
+
+// actionLine says what actions do: the sides' weights, and the groups.
+func actionLine(actions model.JSON, groups map[string]model.SideName, w int) line {
+	weights, style := weightWords(actions, groups)
+	if w > 70 {
+		weights = fmt.Sprintf("%-17s", weights)
+	}
+	return cutSpans(line{{weights, style}, {"  " + model.InWords(actions), styleDim}}, w-12)
 }
 
 // weightWords says how actions share traffic between the sides.
