@@ -67,7 +67,9 @@ type Client struct {
 	istio rest.Interface // of the version that is served; nil until one was found
 }
 
-// New reads the kubeconfig that kubectl's own flags name. It makes no call.
+// New reads the kubeconfig that kubectl's own flags name. It makes no call. As
+// it takes klog and credential plugins off the terminal, which are the
+// process's own, only one New may run at a time.
 //
 // Errors: usage for a kubeconfig that cannot be read, an unknown context and
 // the like.

@@ -1,13 +1,13 @@
 package kube
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"strings"
 	"sync"
 
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -65,11 +65,8 @@ func (s settings) unusable(err error) error {
 		Kind: model.KindUsage, Operation: "read kubeconfig", Object: s.files, Message: err.Error(), Err: err,
 		Remedy: "name a kubeconfig with --kubeconfig or KUBECONFIG, and a context of it with --context (see kubectl config get-contexts)",
 	}
-	switch {
-	case clientcmd.IsEmptyConfig(err):
+	if clientcmd.IsEmptyConfig(err) {
 		e.Message = "it names no cluster"
-	case clientcmd.IsContextNotFound(err):
-		e.Message = fmt.Sprintf("it has no context %q", s.context)
 	}
 	return e
 }
@@ -93,20 +90,58 @@ func httpClient(config *rest.Config) (*http.Client, *pluginOutput, error) {
 	os.Stderr = file // client-go takes it while it builds the client, and knows no other way.
 	client, err := rest.HTTPClientFor(config)
 	os.Stderr = terminal
+	if err == nil {
+		client.Transport = abandoning{client.Transport}
+	}
 	return client, &pluginOutput{file: file}, err
 }
+
+// abandoning leaves a request alone when its context ends. client-go waits for
+// a credential plugin however long it takes.
+type abandoning struct{ http.RoundTripper }
+
+// RoundTrip implements [http.RoundTripper].
+func (a abandoning) RoundTrip(r *http.Request) (*http.Response, error) {
+	type outcome struct {
+		response *http.Response
+		err      error
+	}
+	ended := make(chan outcome, 1)
+	go func() {
+		response, err := a.RoundTripper.RoundTrip(r)
+		ended <- outcome{response, err}
+	}()
+	select {
+	case o := <-ended:
+		return o.response, o.err
+	case <-r.Context().Done():
+		go func() {
+			if o := <-ended; o.err == nil {
+				_ = o.response.Body.Close() // Nobody reads it.
+			}
+		}()
+		return nil, r.Context().Err()
+	}
+}
+
+// WrappedRoundTripper lets idle connections be closed.
+func (a abandoning) WrappedRoundTripper() http.RoundTripper { return a.RoundTripper }
+
+// CloseIdleConnections is what [http.Client.CloseIdleConnections] calls.
+func (a abandoning) CloseIdleConnections() { utilnet.CloseIdleConnectionsFor(a.RoundTripper) }
 
 // pluginOutput is what a credential plugin has said on its standard error.
 type pluginOutput struct {
 	mu   sync.Mutex
 	file *os.File
+	last string
 }
 
 // pluginTail is how much of a plugin's output explains a failure, in bytes.
 const pluginTail = 400
 
-// take returns the end of what was said since the last time, on one line.
-func (p *pluginOutput) take() string {
+// tail returns the end of what was said last, on one line; "" without a plugin.
+func (p *pluginOutput) tail() string {
 	if p == nil {
 		return ""
 	}
@@ -114,11 +149,12 @@ func (p *pluginOutput) take() string {
 	defer p.mu.Unlock()
 	end, err := p.file.Seek(0, io.SeekEnd)
 	if err != nil || end == 0 {
-		return ""
+		return p.last
 	}
 	tail := make([]byte, min(end, pluginTail))
 	n, _ := p.file.ReadAt(tail, end-int64(len(tail))) // What could be read is used.
 	_ = p.file.Truncate(0)                            // The plugin's next output begins anew.
 	_, _ = p.file.Seek(0, io.SeekStart)
-	return strings.TrimSpace(model.Line(string(tail[:n])))
+	p.last = strings.TrimSpace(model.Line(string(tail[:n])))
+	return p.last
 }

@@ -39,11 +39,14 @@ func (c *Client) classify(operation, object string, err error) *model.Error {
 		// client-go has no type for it.
 		e.Kind, e.Remedy = model.KindAccess, remedyLogin
 		_, e.Message, _ = strings.Cut(err.Error(), "getting credentials: ")
-		if said := c.plugin.take(); said != "" {
+		if said := c.plugin.tail(); said != "" {
 			e.Message += ": " + said
 		}
 	case errors.Is(err, context.DeadlineExceeded):
 		e.Kind, e.Message, e.Remedy = model.KindUnreachable, "no answer in time", remedyUnreachable
+		if said := c.plugin.tail(); said != "" {
+			e.Message += "; the credential plugin has said: " + said
+		}
 	case errors.As(err, &request):
 		e.Kind, e.Message, e.Remedy = model.KindUnreachable, request.Err.Error(), remedyUnreachable
 	case errors.As(err, &network):

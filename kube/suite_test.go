@@ -396,3 +396,12 @@ func logsOf(log func(pod, container string, opts kubesim.LogOptions) string) fun
 		return err
 	}
 }
+
+// numbered is a VirtualService with a spec of the usual size.
+func numbered(i int) *networking.VirtualService {
+	host := fmt.Sprintf("app-%04d.dev.example", i)
+	return &networking.VirtualService{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "apps", Name: fmt.Sprintf("app-%04d", i)},
+		Spec:       networkingapi.VirtualService{Hosts: []string{host}, Gateways: []string{"istio-system/public", "istio-gateway/public-ingressgateway"}},
+	}
+}

@@ -278,11 +278,15 @@ func (c *Client) reach(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, c.timing.pingWithin)
 	defer cancel()
 	_, err := c.core.RESTClient().Get().AbsPath("/version").MaxRetries(0).DoRaw(limited)
-	if err == nil {
+	if answered(err) {
 		return nil
 	}
-	if code := statusCode(err); code != 0 && code != http.StatusUnauthorized && code < http.StatusInternalServerError {
-		return nil // An answer is an answer.
-	}
 	return c.classify("reach the API server", "", err)
+}
+
+// answered reports that the API server is there and accepts us, whatever else
+// it says.
+func answered(err error) bool {
+	code := statusCode(err)
+	return err == nil || code != 0 && code != http.StatusUnauthorized && code < http.StatusInternalServerError
 }
