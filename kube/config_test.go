@@ -132,7 +132,7 @@ func TestCredentialPlugin(t *testing.T) {
 	}
 	config.AuthInfos["operator"] = &clientcmdapi.AuthInfo{Exec: &clientcmdapi.ExecConfig{
 		APIVersion: "client.authentication.k8s.io/v1", InteractiveMode: clientcmdapi.IfAvailableExecInteractiveMode,
-		Command: "sh", Args: []string{"-c", `echo 'noise' >&2; printf '\033[31mthe SSO session has expired\n' >&2; exit 1`},
+		Command: "sh", Args: []string{"-c", `echo 'noise' >&2; printf '\033[31mthe SSO session has expired\n' >&2; exit 1`, t.TempDir()}, // Unlike any before: client-go remembers plugins.
 	}}
 	if err := clientcmd.WriteToFile(*config, path); err != nil {
 		t.Fatal(err)
