@@ -7,7 +7,8 @@ import "fmt"
 // an answer came through a backend in the class of old's (2xx, 3xx, …). Where
 // the gateway itself redirects on both sides, good is old's status and
 // Location. On a passthrough lane any answer in old's class is good, and the
-// certificate must be the one that old presents, trusted or not.
+// certificate must be the one that old presents, trusted or not. Through a load
+// balancer its own redirect is good, too: that is how it authenticates.
 //
 // Otherwise the error says why: the probe's own, or one of no-route,
 // gateway-503, backend-5xx, differs, certificate and protocol. Without a proper
@@ -18,6 +19,9 @@ func GoodProbe(r, old ProbeResult) (bool, *ProbeError) {
 	}
 	if r.Status < 100 || r.Status > 599 {
 		return bad(ProbeProtocol, "no HTTP status came")
+	}
+	if r.Target.Path == PathLoadBalancer && !r.Envoy && redirects(r) {
+		return true, nil
 	}
 	if old.Error != nil {
 		return bad(ProbeDiffers, fmt.Sprintf("it answers %d, but the other side does not answer: %s", r.Status, old.Error.Message))

@@ -101,8 +101,8 @@ func chains(records []Record) []chain {
 				return SameMeaning(RuleState{Actions: records[e].Change.Before.Actions}, restored)
 			}); at >= 0 {
 				c.index = c.index[:at]
-				continue
 			}
+			continue
 		}
 		c.index = append(c.index, i)
 	}

@@ -134,6 +134,9 @@ func (e *Engine) Pause(paused bool) {
 // View returns what is known now.
 func (e *Engine) View() View { return e.store.view() }
 
+// Evidence returns the newest results of every target, without the series.
+func (e *Engine) Evidence() model.Evidence { return e.store.newest() }
+
 func (e *Engine) nudge() {
 	select {
 	case e.wake <- struct{}{}:

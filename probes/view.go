@@ -129,11 +129,11 @@ func (v *series) remember(total float64) {
 	v.next = (v.next + 1) % timesKept
 }
 
-// reference is what the old side answers now on the same node in the same
-// mode, else anywhere: what a probe is compared with.
+// reference is what the old side answers now to the same scheme, on the same
+// node in the same mode, else anywhere: what a probe is compared with.
 func (s *store) reference(t model.ProbeTarget) (found model.ProbeResult, known bool) {
 	for other, results := range s.evidence {
-		if other.Host != t.Host || other.Path != model.PathOld || len(results) == 0 {
+		if other.Host != t.Host || other.Path != model.PathOld || other.Scheme != t.Scheme || len(results) == 0 {
 			continue
 		}
 		newest := results[len(results)-1]
@@ -145,6 +145,12 @@ func (s *store) reference(t model.ProbeTarget) (found model.ProbeResult, known b
 		}
 	}
 	return found, known
+}
+
+func (s *store) newest() model.Evidence {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.evidence)
 }
 
 func (s *store) view() View {

@@ -132,7 +132,7 @@ func exitOfRun(r run.Result) int {
 		return exitInterrupted
 	case r.Err == nil:
 		return exitDone
-	case model.KindOf(r.Err) == model.KindUnproven, model.KindOf(r.Err) == model.KindDrift && r.Outcome != run.OutcomeRolledBack:
+	case model.KindOf(r.Err) == model.KindUnproven, model.KindOf(r.Err) == model.KindDrift && r.WayBack:
 		// A way back that left what somebody else changed is drift, whatever
 		// else it restored.
 		return exitOf(model.KindOf(r.Err))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -141,9 +142,33 @@ func (l *live) await(ctx context.Context, ok func(*model.Snapshot) bool) (*model
 	}
 }
 
+// first returns the first snapshot.
+func (l *live) first(ctx context.Context) (*model.Snapshot, error) {
+	limited, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	s, err := l.await(limited, func(*model.Snapshot) bool { return true })
+	if err != nil && ctx.Err() == nil {
+		err = &model.Error{Kind: model.KindUnreachable, Operation: "observe the world", Message: "no answer within a minute", Err: err}
+	}
+	return s, err
+}
+
 // judge gives a plan its gates by the newest snapshot and probes.
 func (l *live) judge(p model.Plan, overrides []model.Override) (model.Plan, error) {
-	return p.Judged(model.Gates(l.snapshot(), p, l.engine.View().Evidence, time.Now()), overrides)
+	s := l.snapshot()
+	gates := slices.DeleteFunc(model.Gates(s, p, l.engine.Evidence(), time.Now()), func(g model.HostGate) bool {
+		return there(s, p, g.Host)
+	})
+	return p.Judged(gates, overrides)
+}
+
+// there reports that a host is on the wanted side already and the plan leaves
+// it alone: no gate has anything to hold.
+func there(s *model.Snapshot, p model.Plan, k model.HostKey) bool {
+	h, _ := s.Host(k)
+	return h.State == model.State(p.Intent.To) && !slices.ContainsFunc(p.Changes, func(c model.Change) bool {
+		return slices.Contains(c.Hosts, k)
+	})
 }
 
 // gather waits until every NodePort target of the staged hosts has been probed
@@ -167,7 +192,7 @@ func (l *live) gather(ctx context.Context, hosts []model.HostKey, limit time.Dur
 }
 
 func (l *live) gathered(wanted map[model.HostKey]bool) bool {
-	evidence := l.engine.View().Evidence
+	evidence := l.engine.Evidence()
 	for _, t := range model.ProbeTargets(l.snapshot(), nil) {
 		if wanted[t.Host] && t.Path != model.PathLoadBalancer && len(evidence[t]) < model.K {
 			return false

@@ -22,6 +22,9 @@ var (
 )
 
 func main() {
+	// A reader of our output that goes away must not end a run between its
+	// writes; writing to it fails instead, and that is all.
+	signal.Ignore(syscall.SIGPIPE)
 	// SIGHUP is a lost SSH session: a run ends between two changes, as by ctrl-c.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	code := Main(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})

@@ -6,7 +6,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -50,7 +49,7 @@ func (g *globals) plan(ctx context.Context, sel model.Selection, to model.SideNa
 	defer w.close()
 	l := w.watch(ctx, probes.Limits{}, false)
 	defer l.end()
-	p, err := l.planned(ctx, sel, to, noProbe, nil)
+	p, err := l.planned(ctx, sel, to, noProbe, nil, false)
 	if err != nil {
 		return err
 	}
@@ -73,12 +72,13 @@ func (g *globals) plan(ctx context.Context, sel model.Selection, to model.SideNa
 // planned plans the selection's move and judges it, after the probes that its
 // gates need. Taking hosts back to old is the way back of what the journal
 // recorded of them, ungated, where it recorded something.
-func (l *live) planned(ctx context.Context, sel model.Selection, to model.SideName, noProbe bool, overrides []model.Override) (model.Plan, error) {
-	first, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	s, err := l.await(first, func(*model.Snapshot) bool { return true })
+//
+// What an interrupted run left is settled first: in the journal with mayWrite,
+// else only for this plan.
+func (l *live) planned(ctx context.Context, sel model.Selection, to model.SideName, noProbe bool, overrides []model.Override, mayWrite bool) (model.Plan, error) {
+	s, err := l.first(ctx)
 	if err != nil {
-		return model.Plan{}, &model.Error{Kind: model.KindUnreachable, Operation: "observe the world", Message: "no answer within a minute", Err: err}
+		return model.Plan{}, err
 	}
 	if err := readable(s); err != nil {
 		return model.Plan{}, err
@@ -88,7 +88,7 @@ func (l *live) planned(ctx context.Context, sel model.Selection, to model.SideNa
 		return model.Plan{}, err
 	}
 	if to == model.Old && sel.Rule == "" {
-		if p, ok, err := l.backToOld(s, intent); ok || err != nil {
+		if p, ok, err := l.backToOld(ctx, s, intent, mayWrite); ok || err != nil {
 			return p, err
 		}
 	}
@@ -96,10 +96,17 @@ func (l *live) planned(ctx context.Context, sel model.Selection, to model.SideNa
 	if err != nil {
 		return model.Plan{}, err
 	}
+	// An override that cannot be is said before anybody waits for probes.
+	if _, err := l.judge(p, overrides); err != nil {
+		return model.Plan{}, err
+	}
 	if !noProbe {
 		l.stage(intent.Hosts)
 		l.globals.say("probing %d host(s) …", len(intent.Hosts))
 		l.gather(ctx, intent.Hosts, gatherLimit(s))
+	}
+	if err := ctx.Err(); err != nil {
+		return model.Plan{}, err
 	}
 	return l.judge(p, overrides)
 }
@@ -107,12 +114,13 @@ func (l *live) planned(ctx context.Context, sel model.Selection, to model.SideNa
 // backToOld is the way back of what the journal recorded of the hosts, when
 // that leads to old. Hosts without a record that are not on old go by gates,
 // and so not in one run with others that go ungated.
-func (l *live) backToOld(s *model.Snapshot, intent model.Intent) (model.Plan, bool, error) {
-	entries, err := l.entries(s)
+func (l *live) backToOld(ctx context.Context, s *model.Snapshot, intent model.Intent, mayWrite bool) (model.Plan, bool, error) {
+	records, err := l.recorded(ctx, s, mayWrite)
 	if err != nil {
 		return model.Plan{}, false, err
 	}
-	p, err := model.WayBack(s, model.Records(entries), intent.Hosts)
+	records = narrowed(records, model.Selection{LoadBalancer: intent.LoadBalancer, Listener: intent.Listener})
+	p, err := model.WayBack(s, records, intent.Hosts)
 	if err != nil || len(p.Changes) == 0 || p.Intent.To != model.Old {
 		return model.Plan{}, false, err
 	}

@@ -93,7 +93,7 @@ func (g *globals) probe(ctx context.Context, sel selection, f probeFlags) error 
 		// What is compared is compared with old.
 		return !slices.Contains(intent.Hosts, t.Host) || !asked && t.Path != model.PathOld
 	})
-	r := &probing{globals: g, flags: f, prober: w.prober, old: map[model.HostKey]model.ProbeResult{}, sums: map[probes.Key]*sum{}}
+	r := &probing{globals: g, flags: f, prober: w.prober, old: map[reference]model.ProbeResult{}, sums: map[probes.Key]*sum{}}
 	if err := r.run(ctx, targets); err != nil {
 		return err
 	}
@@ -107,9 +107,15 @@ type probing struct {
 	prober probes.Prober
 
 	mu     sync.Mutex
-	old    map[model.HostKey]model.ProbeResult
+	old    map[reference]model.ProbeResult
 	sums   map[probes.Key]*sum
 	failed int
+}
+
+// reference is what answers of the other paths are compared with.
+type reference struct {
+	host   model.HostKey
+	scheme string
 }
 
 type sum struct {
@@ -147,13 +153,18 @@ func (r *probing) take(result model.ProbeResult) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := result.Target
+	compared := reference{t.Host, t.Scheme}
 	if t.Path == model.PathOld && result.OK() {
-		r.old[t.Host] = result
+		r.old[compared] = result
 	}
 	if !slices.Contains(r.flags.sides, string(t.Path)) {
 		return
 	}
-	good, why := model.GoodProbe(result, r.old[t.Host])
+	old, known := r.old[compared]
+	if !known && t.Path == model.PathLoadBalancer {
+		old = result // Gateways are not probed by this scheme: there is nothing to differ from.
+	}
+	good, why := model.GoodProbe(result, old)
 	key := probes.Key{Host: t.Host, Path: t.Path}
 	s := r.sums[key]
 	if s == nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,6 +52,9 @@ func (g *globals) rollback(ctx context.Context, sel selection, f rollbackFlags) 
 	if sel.empty() == !f.last {
 		return usage("rollback", "it must be said what to take back: a selection, or --last, or --all", "cutover rollback --last")
 	}
+	if sel.All && (len(sel.Hosts) > 0 || sel.Lane != "" || sel.Rule != "") {
+		return usage("rollback", "--all stands beside a selection of hosts", "leave one of them out")
+	}
 	if !f.print {
 		if err := g.mayChange("rollback"); err != nil {
 			return err
@@ -79,14 +81,14 @@ func (g *globals) rollback(ctx context.Context, sel selection, f rollbackFlags) 
 	if s == nil {
 		s = l.settleFor()
 	}
-	p, err := l.wayBack(s, sel.Selection, f.last)
+	p, err := l.wayBack(ctx, s, sel.Selection, f)
 	if err != nil {
 		return err
 	}
 	if f.print {
 		return g.printScript(p, w.aws.Account().Region)
 	}
-	return l.carryOut(ctx, p, run.Options{Proof: f.proof, Force: f.force}, nil, f.yes)
+	return l.carryOut(ctx, p, run.Options{Proof: f.proof, Force: f.force}, nil, f.yes, true)
 }
 
 // settleFor makes a snapshot of what there is when one half does not answer.
@@ -105,56 +107,20 @@ func (l *live) settleFor() *model.Snapshot {
 }
 
 // wayBack plans the way back of what was selected, from the journal.
-func (l *live) wayBack(s *model.Snapshot, sel model.Selection, last bool) (model.Plan, error) {
-	entries, err := l.entries(s)
-	if err != nil && len(entries) == 0 {
+func (l *live) wayBack(ctx context.Context, s *model.Snapshot, sel model.Selection, f rollbackFlags) (model.Plan, error) {
+	records, err := l.recorded(ctx, s, !f.print)
+	if err != nil {
 		return model.Plan{}, err
 	}
-	if err != nil {
-		l.globals.say("cutover: %v", err)
-	}
-	records := model.Records(entries)
-	switch {
-	case last:
+	if f.last {
 		return model.WayBack(s, model.WayBackOfRun(records, ""), nil)
-	case sel.All:
-		return model.WayBack(s, records, nil)
 	}
-	keys, err := recorded(s, records, sel)
+	records = narrowed(records, sel)
+	keys, err := chosen(s, records, sel)
 	if err != nil {
 		return model.Plan{}, err
 	}
 	return model.WayBack(s, records, keys)
-}
-
-// recorded finds the selected hosts among those that the journal knows, so
-// that a rollback needs neither Kubernetes nor the host to be published still.
-// A name that neither the journal nor the world knows is a usage error.
-func recorded(s *model.Snapshot, records []model.Record, sel model.Selection) ([]model.HostKey, error) {
-	keys := []model.HostKey{}
-	found := map[string]bool{}
-	for _, r := range records {
-		for _, h := range r.Change.Hosts {
-			named := slices.ContainsFunc(sel.Hosts, func(n string) bool { return strings.EqualFold(n, h.Host) })
-			ofRule := sel.Rule != "" && sel.Rule == r.Change.Rule
-			onListener := sel.Listener != "" && sel.Listener == r.Change.Listener
-			ofLane := sel.Lane != "" && sel.Lane == h.Lane
-			if (named || ofRule || onListener || ofLane) && !slices.Contains(keys, h) {
-				keys = append(keys, h)
-			}
-			if named {
-				found[strings.ToLower(h.Host)] = true
-			}
-		}
-	}
-	unknown := sel
-	unknown.Hosts = slices.DeleteFunc(slices.Clone(sel.Hosts), func(n string) bool { return found[strings.ToLower(n)] })
-	if len(unknown.Hosts) > 0 || len(keys) == 0 {
-		if _, err := s.Select(unknown, model.Old); err != nil {
-			return nil, err
-		}
-	}
-	return keys, nil
 }
 
 // printScript prints the aws commands of the way back.

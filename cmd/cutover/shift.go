@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -80,12 +79,12 @@ func (g *globals) shift(ctx context.Context, sel model.Selection, f shiftFlags) 
 	defer w.close()
 	l := w.watch(ctx, probes.Limits{}, false)
 	defer l.end()
-	p, err := l.planned(ctx, sel, to, f.noProbe, overrides)
+	p, err := l.planned(ctx, sel, to, f.noProbe, overrides, true)
 	if err != nil {
 		return err
 	}
 	options := run.Options{Wait: f.wait, Proof: f.proof, SkipBlocked: f.skip}
-	return l.carryOut(ctx, p, options, overrides, f.yes)
+	return l.carryOut(ctx, p, options, overrides, f.yes, !f.noProbe)
 }
 
 // parseOverrides reads GATE and GATE=HOST.
@@ -108,31 +107,38 @@ func parseOverrides(specs []string, reason string) ([]model.Override, error) {
 	return out, nil
 }
 
-// carryOut shows the plan, asks, runs it and prints its events.
-func (l *live) carryOut(ctx context.Context, p model.Plan, o run.Options, overrides []model.Override, yes bool) error {
+// carryOut shows the plan, asks, runs it and prints its events. With probe the
+// hosts are probed at the fast rate meanwhile.
+func (l *live) carryOut(ctx context.Context, p model.Plan, o run.Options, overrides []model.Override, yes, probe bool) error {
 	g := l.globals
 	if len(p.Changes) == 0 && len(p.Blocked()) == 0 && len(p.Waiting()) == 0 {
 		g.printEvent(run.Event{Time: time.Now(), Event: run.Done, Detail: "nothing to do", Result: &run.Result{Outcome: run.OutcomeUnchanged}})
 		return nil
 	}
-	if g.output == outputTable {
+	if g.output == outputTable || !yes {
 		printPlan(g.err, p, l.aws.Account().Region)
 	}
-	if err := refuseBlocked(p, o); err != nil {
-		g.printEvent(run.Event{Time: time.Now(), Event: run.Done, Detail: err.Error(), Result: &run.Result{Outcome: run.OutcomeUnchanged, Err: err}})
-		return err
+	refuse := func(err error) error {
+		r := run.Result{Outcome: run.OutcomeUnchanged, Err: err, Interrupted: ctx.Err() != nil}
+		g.printEvent(run.Event{Time: time.Now(), Event: run.Done, Detail: err.Error(), Result: &r})
+		return &runError{error: err, code: exitOfRun(r)}
 	}
-	if err := g.confirm(p, yes); err != nil {
-		return err
+	if err := refuseBlocked(p, o); err != nil {
+		return refuse(err)
+	}
+	if err := g.confirm(ctx, p, yes); err != nil {
+		return refuse(err)
 	}
 	j, err := l.openJournal(ctx, p)
 	if err != nil {
-		return err
+		return refuse(err)
 	}
 	if w, ok := j.(*journal.Writer); ok {
 		defer func() { _ = w.Close() }()
 	}
-	l.stage(p.Intent.Hosts)
+	if probe {
+		l.stage(p.Intent.Hosts)
+	}
 	result := l.runner(j, overrides).Run(ctx, p, o, g.printEvent)
 	for _, s := range result.Skipped {
 		g.say("left: %s: %s: %s", s.Host.Host, s.ID, s.Reason)
@@ -150,9 +156,7 @@ func (l *live) carryOut(ctx context.Context, p model.Plan, o run.Options, overri
 // openJournal opens the journal for a run. The way back goes on without one.
 func (l *live) openJournal(ctx context.Context, p model.Plan) (run.Journal, error) {
 	w, settled, err := l.write(ctx, l.snapshot())
-	for _, s := range settled {
-		l.globals.say("settled: %s", s)
-	}
+	l.saySettled(settled)
 	var e *model.Error
 	switch {
 	case err == nil:
@@ -201,7 +205,7 @@ func (g *globals) printEvent(e run.Event) {
 			}
 			document = map[string]any{
 				"time": e.Time.UTC().Format(time.RFC3339Nano), "event": e.Event, "outcome": r.Outcome, "exit": exitOfRun(*r),
-				"run": r.Run, "detail": model.Line(e.Detail),
+				"run": r.Run, "detail": model.Line(e.Detail), "skipped": skippedDocument(r.Skipped),
 			}
 		}
 		g.line(document)
@@ -212,6 +216,15 @@ func (g *globals) printEvent(e run.Event) {
 		what = strings.TrimSpace(what + " " + e.Host)
 	}
 	_, _ = fmt.Fprintf(g.out, "%s  %-11s %s\n", e.Time.Format("15:04:05"), e.Event, model.Line(strings.TrimSpace(what+"  "+e.Detail)))
+}
+
+// skippedDocument lists the hosts that a run left, with the gate.
+func skippedDocument(skipped []model.HostGate) []map[string]any {
+	out := []map[string]any{}
+	for _, g := range skipped {
+		out = append(out, map[string]any{"host": g.Host.Host, "lane": g.Host.Lane, "id": g.ID, "verdict": g.Verdict, "reason": g.Reason})
+	}
+	return out
 }
 
 // canConfirm refuses early when there will be no way to confirm.
@@ -225,18 +238,25 @@ func (g *globals) canConfirm(yes bool) error {
 func (g *globals) terminal() bool { return g.in != nil && term.IsTerminal(int(g.in.Fd())) }
 
 // confirm asks on the terminal. Enter alone is no.
-func (g *globals) confirm(p model.Plan, yes bool) error {
+func (g *globals) confirm(ctx context.Context, p model.Plan, yes bool) error {
 	if yes {
 		return nil
 	}
 	_, _ = fmt.Fprintf(g.err, "\nMake %d change(s), moving %d host(s) to %s? [y/N] ", len(p.Changes), len(p.Intent.Hosts), p.Intent.To)
-	answer, err := bufio.NewReader(g.in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
+	answered := make(chan string, 1)
+	go func() {
+		// It may read on when the operator interrupts instead; the process ends then.
+		line, _ := bufio.NewReader(g.in).ReadString('\n')
+		answered <- line
+	}()
+	select {
+	case <-ctx.Done():
+		_, _ = fmt.Fprintln(g.err)
+		return ctx.Err()
+	case line := <-answered:
+		if a := strings.ToLower(strings.TrimSpace(line)); a == "y" || a == "yes" {
+			return nil
+		}
+		return &model.Error{Kind: model.KindInternal, Operation: "confirm", Message: "the answer was no, nothing was changed"}
 	}
-	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		_, _ = fmt.Fprintln(g.err, "nothing was changed")
-		return exitCode(exitFailed)
-	}
-	return nil
 }

@@ -48,24 +48,23 @@ func (g *globals) status(ctx context.Context, probe bool) error {
 		}
 		return nil
 	}
+	// The document says it in its own problems; a second one would only break it.
+	g.errorPrinted = true
 	return statusProblems(s)
 }
 
 // statusProblems is the exit of a status that is not whole: access before all
 // else, failed when a whole half of the world could not be reached.
 func statusProblems(s *model.Snapshot) error {
-	var unreachable *model.Error
-	for _, p := range s.Problems {
-		switch p.Kind {
-		case model.KindAccess:
-			return exitCode(exitAccess)
-		case model.KindUnreachable, model.KindThrottled:
-			unreachable = &model.Error{Kind: p.Kind, Operation: p.Operation, Object: p.Source, Message: p.Message, Remedy: "what is shown is not whole; check the connection"}
-		default:
+	for _, kind := range []model.Kind{model.KindAccess, model.KindUnreachable, model.KindThrottled} {
+		for _, p := range s.Problems {
+			if p.Kind == kind {
+				return &model.Error{
+					Kind: p.Kind, Operation: p.Operation, Object: p.Source, Message: p.Message,
+					Remedy: "what is shown is not whole",
+				}
+			}
 		}
-	}
-	if unreachable != nil {
-		return unreachable
 	}
 	return nil
 }
@@ -77,7 +76,7 @@ func (w *wired) look(ctx context.Context, probe bool) (*model.Snapshot, model.Ev
 	}
 	l := w.watch(ctx, probes.Limits{}, false)
 	defer l.end()
-	s, err := l.await(ctx, func(*model.Snapshot) bool { return true })
+	s, err := l.first(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

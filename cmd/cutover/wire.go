@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"sigs.k8s.io/yaml"
 
 	"github.com/istio-cutover/cutover/aws"
@@ -166,7 +168,10 @@ func (w *wired) journal(s *model.Snapshot) (*journal.Journal, error) {
 			Remedy:  "check the kubeconfig context and the connection to the API server",
 		}
 	}
-	account := s.AWS.Account.Account
+	account := accountOf(s.AWS)
+	if known := journal.Accounts(w.state, uid); account == "" && len(known) == 1 {
+		account = known[0] // Who we are can be out of reach while the way back is not.
+	}
 	if account == "" {
 		return nil, &model.Error{
 			Kind: model.KindAccess, Operation: "find journal", Object: s.AWS.Account.Endpoint,
@@ -175,6 +180,19 @@ func (w *wired) journal(s *model.Snapshot) (*journal.Journal, error) {
 		}
 	}
 	return journal.Open(w.state, journal.Key{Cluster: uid, Account: account}), nil
+}
+
+// accountOf is the caller's account, else that of what was observed.
+func accountOf(a model.AWS) string {
+	if a.Account.Account != "" {
+		return a.Account.Account
+	}
+	for _, lb := range a.LoadBalancers {
+		if parsed, err := arn.Parse(lb.ARN); err == nil {
+			return parsed.AccountID
+		}
+	}
+	return ""
 }
 
 // entries reads the journal; the world may have none yet.
@@ -213,15 +231,52 @@ func (l *live) runner(j run.Journal, overrides []model.Override) *run.Runner {
 	region := l.aws.Account().Region
 	return &run.Runner{
 		Port: l.aws, Journal: j, Prove: l.prove,
-		Judge: func(_ context.Context, p model.Plan) (model.Plan, error) { return l.judge(p, overrides) },
+		Judge: func(_ context.Context, p model.Plan) (model.Plan, error) {
+			return l.judge(p, stillMeant(overrides, p.Intent.Hosts))
+		},
 		Narrow: func(p model.Plan, without []model.HostKey) (model.Plan, error) {
-			return model.NewPlan(l.snapshot(), p.Intent.Without(without))
+			s := l.snapshot()
+			return model.NewPlan(s, p.Intent.Without(bound(s, p.Intent.Hosts, without)))
 		},
 		Script: func(name string, changes []model.Change) string {
 			return model.Script(changes, region, "the way back of run "+name)
 		},
 		Now: time.Now, NewRun: newRun, Poll: 250 * time.Millisecond, Settle: 20 * time.Second,
 	}
+}
+
+// stillMeant are the overrides of hosts that are not left out of the run.
+func stillMeant(overrides []model.Override, hosts []model.HostKey) []model.Override {
+	return slices.DeleteFunc(slices.Clone(overrides), func(o model.Override) bool {
+		return o.Host != "" && !slices.ContainsFunc(hosts, func(h model.HostKey) bool { return h.Host == o.Host })
+	})
+}
+
+// bound adds to the hosts that are left out those of the intent that cannot
+// move without them: a network load balancer's listeners cannot tell hosts apart.
+func bound(s *model.Snapshot, hosts, without []model.HostKey) []model.HostKey {
+	held := map[string]bool{} // load balancers that a host which is left out keeps
+	nlbs := func(k model.HostKey) (out []string) {
+		h, _ := s.Host(k)
+		for _, r := range h.Routes {
+			if r.Type == model.Network && len(r.Switchable) > 0 {
+				out = append(out, r.LoadBalancer)
+			}
+		}
+		return out
+	}
+	out := slices.Clone(without)
+	for _, k := range without {
+		for _, lb := range nlbs(k) {
+			held[lb] = true
+		}
+	}
+	for _, k := range hosts {
+		if !slices.Contains(out, k) && slices.ContainsFunc(nlbs(k), func(lb string) bool { return held[lb] }) {
+			out = append(out, k)
+		}
+	}
+	return out
 }
 
 // newRun names a run by when it began; the number keeps two apart.

@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/istio-cutover/cutover/model"
 )
@@ -43,6 +45,22 @@ func fileName(s string) string {
 		return "unknown"
 	}
 	return s
+}
+
+// Accounts returns the AWS accounts that have a journal of the cluster under
+// dir, sorted: what to look for when AWS does not say who we are.
+func Accounts(dir, cluster string) []string {
+	prefix, suffix := fileName(cluster)+"-", ".jsonl"
+	files, _ := filepath.Glob(filepath.Join(dir, "*"+suffix)) // The pattern is well-formed.
+	var out []string
+	for _, f := range files {
+		name := filepath.Base(f)
+		if strings.HasPrefix(name, prefix) {
+			out = append(out, strings.TrimSuffix(strings.TrimPrefix(name, prefix), suffix))
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // Path is the journal file's path. The file may not exist yet.

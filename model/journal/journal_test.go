@@ -202,6 +202,12 @@ func TestOutsideNamesStayInTheDirectory(t *testing.T) {
 	if filepath.Dir(j.Path()) != dir {
 		t.Fatal(j.Path())
 	}
+	for _, account := range []string{"2", "1"} {
+		_ = lock(t, Open(dir, Key{Cluster: "uid", Account: account})).Close()
+	}
+	if diff := cmp.Diff([]string{"1", "2"}, Accounts(dir, "uid")); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func FuzzRead(f *testing.F) {

@@ -58,6 +58,8 @@ type Result struct {
 	// Unsettled is set when it is not known whether a change was made, or when
 	// one could not be put back: recovery is needed.
 	Unsettled bool
+	// WayBack is set when the run restored what was recorded.
+	WayBack bool
 	// Interrupted is set when the run was asked to stop before its end.
 	Interrupted bool
 	// Skipped are the gates because of which hosts were left.

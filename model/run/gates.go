@@ -52,13 +52,29 @@ func (x *execution) admit(ctx context.Context, blocked, waiting []model.HostGate
 		if p, err = x.Judge(ctx, p); err != nil {
 			return err
 		}
-		x.plan, x.skipped = p, append(x.skipped, left...)
+		x.skipped = append(append(x.skipped, left...), drawn(x.plan, p, left)...)
+		x.plan = p
 		blocked, waiting = open(p, model.Block), open(p, model.Wait)
 	}
 	if len(blocked)+len(waiting) == 0 {
 		return nil
 	}
 	return refusal(blocked, waiting)
+}
+
+// drawn returns gates that say why hosts are left that pass by themselves:
+// what they share with a host that was left cannot move without it.
+func drawn(before, after model.Plan, left []model.HostGate) []model.HostGate {
+	var out []model.HostGate
+	for _, h := range before.Intent.Hosts {
+		if slices.Contains(after.Intent.Hosts, h) || slices.Contains(hostsOf(left), h) {
+			continue
+		}
+		out = append(out, model.HostGate{Host: h, Gate: model.Gate{
+			ID: left[0].ID, Verdict: left[0].Verdict, Reason: "cannot move without " + left[0].Host.Host + ", which is left",
+		}})
+	}
+	return out
 }
 
 // skips reports whether hosts that may not go are left out.

@@ -29,11 +29,19 @@ type Proving struct {
 	Detail string      // "2 of 3 by access log"
 }
 
-// Prover shows that requests for the host through the load balancer, begun
-// after the moment given, are answered by the side. It reports on its way and
+// Move is what a proof is about: a host whose changes were read back.
+type Move struct {
+	Host    model.HostKey
+	To      model.SideName
+	Changes []model.Change // those of the run that moved it
+	After   time.Time      // when the last of them was read back
+}
+
+// Prover shows that requests for the host through what the changes changed,
+// begun after they were read back, are answered by the side. It reports on its way and
 // returns when proven, when it finds that the side cannot be told
 // (ProofUnconfirmed), or unproven when ctx ends. It may be called concurrently.
-type Prover func(ctx context.Context, host model.HostKey, to model.SideName, after time.Time, report func(Proving)) Proving
+type Prover func(ctx context.Context, m Move, report func(Proving)) Proving
 
 // Judge gives the plan's gates by the newest observation, overrides applied.
 // The Runner asks before every change and while gates say wait.

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/istio-cutover/cutover/model"
 )
@@ -24,16 +23,7 @@ func (x *execution) prove(ctx context.Context) Result {
 	if x.Prove == nil || x.options.Proof <= 0 {
 		return result
 	}
-	after := map[model.HostKey]time.Time{}
-	var hosts []model.HostKey
-	for _, a := range x.applied {
-		for _, h := range a.change.Hosts {
-			if !slices.Contains(hosts, h) {
-				hosts = append(hosts, h)
-			}
-			after[h] = a.at // The last of a host's changes.
-		}
-	}
+	moves := x.moves()
 	limited, cancel := context.WithTimeout(ctx, x.options.Proof)
 	defer cancel()
 	var (
@@ -42,14 +32,14 @@ func (x *execution) prove(ctx context.Context) Result {
 		unproven []string
 		slots    = make(chan struct{}, proversAtOnce)
 	)
-	for _, h := range hosts {
+	for _, m := range moves {
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			if got := x.proveHost(limited, h, after[h]); got.Proof != model.ProofProven {
+			if got := x.proveHost(limited, m); got.Proof != model.ProofProven {
 				mu.Lock()
 				defer mu.Unlock()
-				unproven = append(unproven, h.Host+": "+got.Detail)
+				unproven = append(unproven, m.Host.Host+": "+got.Detail)
 			}
 		})
 	}
@@ -58,7 +48,7 @@ func (x *execution) prove(ctx context.Context) Result {
 		slices.Sort(unproven)
 		result.Interrupted = ctx.Err() != nil
 		result.Err = &model.Error{
-			Kind: model.KindUnproven, Operation: "proof", Object: fmt.Sprintf("%d of %d hosts", len(unproven), len(hosts)),
+			Kind: model.KindUnproven, Operation: "proof", Object: fmt.Sprintf("%d of %d hosts", len(unproven), len(moves)),
 			Message: "switched, but not proven: " + strings.Join(unproven, "; "),
 			Remedy:  "watch it (cutover probe --side lb), or take it back (cutover rollback --last)",
 		}
@@ -66,11 +56,31 @@ func (x *execution) prove(ctx context.Context) Result {
 	return result
 }
 
-func (x *execution) proveHost(ctx context.Context, h model.HostKey, after time.Time) Proving {
+// moves returns the hosts that were moved, in the order of the plan.
+func (x *execution) moves() []Move {
+	var out []Move
+	at := map[model.HostKey]int{}
+	for _, a := range x.applied {
+		for _, h := range a.change.Hosts {
+			i, known := at[h]
+			if !known {
+				i = len(out)
+				at[h] = i
+				out = append(out, Move{Host: h, To: x.plan.Intent.To})
+			}
+			out[i].Changes = append(out[i].Changes, a.change)
+			out[i].After = a.at
+		}
+	}
+	return out
+}
+
+func (x *execution) proveHost(ctx context.Context, m Move) Proving {
+	h := m.Host
 	event := func(p Proving) Event {
 		return Event{Event: Proven, Host: h.Host, Key: h, Hosts: []model.HostKey{h}, Proof: p.Proof, Detail: p.Detail}
 	}
-	got := x.Prove(ctx, h, x.plan.Intent.To, after, func(p Proving) {
+	got := x.Prove(ctx, m, func(p Proving) {
 		if p.Proof == model.ProofUnproven {
 			e := event(p)
 			e.Event = Waiting

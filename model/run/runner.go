@@ -44,7 +44,7 @@ var (
 func (r *Runner) Run(ctx context.Context, p model.Plan, o Options, emit func(Event)) Result {
 	x := &execution{Runner: r, options: o, plan: p, run: r.NewRun(), emit: serial(emit)}
 	result := x.execute(ctx)
-	result.Run = x.run
+	result.Run, result.WayBack = x.run, p.WayBack
 	result.Skipped = x.skipped
 	x.say(Event{Event: Done, Detail: outcomeText(result), Result: &result})
 	return result

@@ -333,7 +333,7 @@ func TestProofsSayOnceThatTheJournalCannotBeWritten(t *testing.T) {
 		return nil
 	}
 	r := runner(aws, j)
-	r.Prove = func(context.Context, model.HostKey, model.SideName, time.Time, func(Proving)) Proving {
+	r.Prove = func(context.Context, Move, func(Proving)) Proving {
 		return Proving{model.ProofProven, "by access log"}
 	}
 	_, events := execute(t, r, plan(change("10", hostA, hostB, hostC)), Options{Proof: time.Minute})

@@ -406,15 +406,15 @@ func TestProof(t *testing.T) {
 		kind  model.Kind
 		proof model.Proof
 	}{
-		{"proven", func(_ context.Context, _ model.HostKey, _ model.SideName, _ time.Time, report func(Proving)) Proving {
+		{"proven", func(_ context.Context, _ Move, report func(Proving)) Proving {
 			report(Proving{model.ProofUnproven, "2 of 3"})
 			return Proving{model.ProofProven, "by access log"}
 		}, "", model.ProofProven},
-		{"never", func(ctx context.Context, _ model.HostKey, _ model.SideName, _ time.Time, _ func(Proving)) Proving {
+		{"never", func(ctx context.Context, _ Move, _ func(Proving)) Proving {
 			<-ctx.Done()
 			return Proving{model.ProofUnproven, "not seen"}
 		}, model.KindUnproven, model.ProofUnproven},
-		{"cannot be told", func(context.Context, model.HostKey, model.SideName, time.Time, func(Proving)) Proving {
+		{"cannot be told", func(context.Context, Move, func(Proving)) Proving {
 			return Proving{model.ProofUnconfirmed, "no access log"}
 		}, model.KindUnproven, model.ProofUnconfirmed},
 	} {
