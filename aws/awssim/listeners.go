@@ -56,11 +56,11 @@ func (s *Sim) createListener(in *elb.CreateListenerInput) (*elb.CreateListenerOu
 	if err != nil {
 		return nil, err
 	}
-	resource := strings.TrimPrefix(lb.arn(), s.arnOf("loadbalancer/")) + "/" + s.newID()
+	resource := strings.TrimPrefix(lb.arn(), s.arnOf("loadbalancer/")) + "/" + s.cfg.NewID()
 	l.view.ListenerArn = new(s.arnOf("listener/" + resource))
 	l.rules = []*rule{{
 		listener: l,
-		arn:      s.arnOf("listener-rule/" + resource + "/" + s.newID()),
+		arn:      s.arnOf("listener-rule/" + resource + "/" + s.cfg.NewID()),
 		actions:  actions,
 	}}
 	lb.listeners = append(lb.listeners, l)
@@ -219,6 +219,7 @@ func (s *Sim) modifyListener(in *elb.ModifyListenerInput) (*elb.ModifyListenerOu
 	}
 	l.defaultRule().actions = actions
 	s.publish(l)
+	s.cfg.Modified(l.arn(), echoActions(actions))
 	return &elb.ModifyListenerOutput{Listeners: []types.Listener{l.describe()}}, nil
 }
 

@@ -65,7 +65,7 @@ func (s *Sim) createLoadBalancer(in *elb.CreateLoadBalancerInput) (*elb.CreateLo
 		CreatedTime:           new(s.now()),
 		DNSName:               new(address.String()),
 		IpAddressType:         types.IpAddressTypeIpv4,
-		LoadBalancerArn:       new(s.arnOf("loadbalancer/" + short + "/" + name + "/" + s.newID())),
+		LoadBalancerArn:       new(s.arnOf("loadbalancer/" + short + "/" + name + "/" + s.cfg.NewID())),
 		LoadBalancerName:      new(name),
 		Scheme:                scheme,
 		SecurityGroups:        in.SecurityGroups,

@@ -99,7 +99,7 @@ func (s *Sim) createRule(in *elb.CreateRuleInput) (*elb.CreateRuleOutput, error)
 	}
 	r := &rule{
 		listener:   l,
-		arn:        s.arnOf("listener-rule/" + l.arn()[len(s.arnOf("listener/")):] + "/" + s.newID()),
+		arn:        s.arnOf("listener-rule/" + l.arn()[len(s.arnOf("listener/")):] + "/" + s.cfg.NewID()),
 		priority:   priority,
 		conditions: conditions,
 		actions:    actions,
@@ -144,6 +144,7 @@ func (s *Sim) modifyRule(in *elb.ModifyRuleInput) (*elb.ModifyRuleOutput, error)
 	}
 	r.conditions, r.actions, r.transforms = conditions, actions, transforms
 	s.publish(r.listener)
+	s.cfg.Modified(r.arn, echoActions(actions))
 	return &elb.ModifyRuleOutput{Rules: []types.Rule{r.describe()}}, nil
 }
 

@@ -59,6 +59,17 @@ type Config struct {
 	// rules from before it. A new listener begins with its first rules at once.
 	Propagation time.Duration
 
+	// NewID gives the last part of a new resource's ARN, unlike any before it.
+	// Without it they are random. It must not call the Sim.
+	NewID func() string
+
+	// Modified is told of each ModifyRule and ModifyListener that was accepted,
+	// before it is answered: the ARN of the rule or listener, and its actions as
+	// Describe reports them, to keep. One call comes after the other, in the
+	// order of the changes; none comes once Close has returned. It must not call
+	// the Sim.
+	Modified func(arn string, actions []types.Action)
+
 	// Log takes what the data plane has to say; without it nothing is logged.
 	Log *slog.Logger
 }
@@ -69,10 +80,9 @@ type Sim struct {
 	cfg Config
 	log *slog.Logger
 
-	// now, intN and newID are the clock and the sources of randomness.
-	now   func() time.Time
-	intN  func(n int) int
-	newID func() string
+	// now and intN are the clock and the source of randomness.
+	now  func() time.Time
+	intN func(n int) int
 
 	apis map[string]api // by Version
 
@@ -97,6 +107,12 @@ func New(cfg Config) *Sim {
 	cfg.Partition = orDefault(cfg.Partition, "aws")
 	cfg.Region = orDefault(cfg.Region, "us-east-1")
 	cfg.Account = orDefault(cfg.Account, "111122223333")
+	if cfg.NewID == nil {
+		cfg.NewID = func() string { return randomHex(8) }
+	}
+	if cfg.Modified == nil {
+		cfg.Modified = func(string, []types.Action) {}
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -106,7 +122,6 @@ func New(cfg Config) *Sim {
 		log:          cfg.Log,
 		now:          time.Now,
 		intN:         mathrand.IntN,
-		newID:        func() string { return randomHex(8) },
 		ctx:          ctx,
 		stop:         stop,
 		propagation:  cfg.Propagation,

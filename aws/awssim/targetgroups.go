@@ -38,7 +38,7 @@ func (s *Sim) createTargetGroup(in *elb.CreateTargetGroupInput) (*elb.CreateTarg
 		}
 		return &elb.CreateTargetGroupOutput{TargetGroups: []types.TargetGroup{g.describe(s.users())}}, nil
 	}
-	view.TargetGroupArn = new(s.arnOf("targetgroup/" + name + "/" + s.newID()))
+	view.TargetGroupArn = new(s.arnOf("targetgroup/" + name + "/" + s.cfg.NewID()))
 	g := &targetGroup{view: view, attributes: defaultAttributes(view.Protocol), pool: newPool(view)}
 	s.groups = append(s.groups, g)
 	s.setTags(g.arn(), in.Tags)

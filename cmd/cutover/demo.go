@@ -34,10 +34,13 @@ func newDemo(g *globals) *cobra.Command {
 		Short: "Open the console on a simulated world",
 		Long: `Start a whole simulated world on loopback (an AWS API, load balancers that
 carry traffic, nodes, gateways and a Kubernetes API) and open the console on
-it, over the same wires as on a real one. Nothing outside is touched.`,
+it, over the same wires as on a real one. Nothing outside is touched.
+
+The world goes on where it was left, the journal with it. It is kept in the
+folder demo of the state directory; without that folder it begins anew.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return g.inSandbox(cmd.Context(), f, func(*sandbox.Sandbox) error { return g.console(cmd.Context()) })
+			return g.inSandbox(cmd.Context(), f, g.resume(), func(*sandbox.Sandbox) error { return g.console(cmd.Context()) })
 		},
 	}
 	f.addFlags(cmd, 10*time.Second)
@@ -54,7 +57,7 @@ func newSandbox(g *globals) *cobra.Command {
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			return g.inSandbox(ctx, f, func(s *sandbox.Sandbox) error {
+			return g.inSandbox(ctx, f, "", func(s *sandbox.Sandbox) error {
 				_, _ = fmt.Fprint(g.out, s.Exports())
 				g.say("the sandbox runs; ctrl-c ends it")
 				<-ctx.Done()
@@ -66,8 +69,22 @@ func newSandbox(g *globals) *cobra.Command {
 	return cmd
 }
 
-// inSandbox runs f with a sandbox in this process's environment.
-func (g *globals) inSandbox(ctx context.Context, f sandboxFlags, do func(*sandbox.Sandbox) error) error {
+// resume is where the demo's world is kept, "" where there is no such place.
+func (g *globals) resume() string {
+	state, err := g.state()
+	if err != nil {
+		return ""
+	}
+	// Programs with the exports may run elsewhere.
+	if state, err = filepath.Abs(state); err != nil {
+		return ""
+	}
+	return filepath.Join(state, "demo")
+}
+
+// inSandbox does something with a sandbox in this process's environment, one
+// that goes on with the world in the directory resume unless that is empty.
+func (g *globals) inSandbox(ctx context.Context, f sandboxFlags, resume string, do func(*sandbox.Sandbox) error) error {
 	if f.hosts < 0 {
 		return usage("flag --hosts", "it is negative", "--hosts 100")
 	}
@@ -79,11 +96,16 @@ func (g *globals) inSandbox(ctx context.Context, f sandboxFlags, do func(*sandbo
 		return err
 	}
 	defer closeLog()
-	s, err := sandbox.Start(ctx, sandbox.Options{Hosts: f.hosts, Propagation: f.propagation, Log: log})
+	s, err := sandbox.Start(ctx, sandbox.Options{Hosts: f.hosts, Propagation: f.propagation, Resume: resume, Log: log})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = s.Close() }()
+	if err := s.NotResumed(); err != nil {
+		for line := range strings.Lines(err.Error()) {
+			g.say("%s", strings.TrimSpace(line))
+		}
+	}
 	for _, variable := range s.Env() {
 		key, value, _ := strings.Cut(variable, "=")
 		if err := os.Setenv(key, value); err != nil {

@@ -40,9 +40,15 @@ type Options struct {
 	Hosts int
 	// Propagation is how long the load balancers go on as before after a write.
 	Propagation time.Duration
-	// StateDir becomes XDG_STATE_HOME and outlives the sandbox. Empty takes one
-	// that is removed with it.
+	// StateDir becomes XDG_STATE_HOME and outlives the sandbox. Empty takes
+	// Resume, or else one that is removed with the sandbox.
 	StateDir string
+	// Resume is a directory in which the world is kept and from which it goes on:
+	// the same cluster UID and ARNs, and the actions that ModifyRule and
+	// ModifyListener gave to the rules and listeners it began with; everything
+	// else is as in the beginning again. Empty makes a new world each time, as
+	// does a directory that another sandbox is using; see NotResumed.
+	Resume string
 	// Log takes what the simulators have to say; nil drops it.
 	Log *slog.Logger
 }
@@ -57,11 +63,14 @@ type Sandbox struct {
 	mesh     *gateway.Mesh
 	apps     *applications
 	servers  []*http.Server
+	saved    *saved
 	dir      string
 	stateDir string
-	group    sync.WaitGroup
-	once     sync.Once
-	closeErr error
+	// notResumed is why the world is not as it was left.
+	notResumed error
+	group      sync.WaitGroup
+	once       sync.Once
+	closeErr   error
 }
 
 // Start makes a world and returns once everything in it answers. The context
@@ -85,6 +94,11 @@ func (s *Sandbox) start(ctx context.Context, options Options) error {
 	if s.dir, err = os.MkdirTemp("", "cutover-sandbox-"); err != nil {
 		return fmt.Errorf("make a directory: %w", err)
 	}
+	w := newWorld(options.Hosts)
+	s.saved, s.notResumed = newSaved(options.Resume, w, options.Log)
+	if s.stateDir == "" {
+		s.stateDir = s.saved.dir
+	}
 	if s.stateDir == "" {
 		s.stateDir = filepath.Join(s.dir, "state")
 		if err := os.Mkdir(s.stateDir, 0o700); err != nil {
@@ -98,7 +112,6 @@ func (s *Sandbox) start(ctx context.Context, options Options) error {
 	if err := os.WriteFile(s.CAFile(), ca.pem(), 0o644); err != nil {
 		return fmt.Errorf("write the CA: %w", err)
 	}
-	w := newWorld(options.Hosts)
 	if err := s.startCluster(ctx, w, ca, options.Log); err != nil {
 		return err
 	}
@@ -112,9 +125,10 @@ func (s *Sandbox) startCluster(ctx context.Context, w world, ca *authority, log 
 		return err
 	}
 	s.Kube = kubesim.New(kubesim.Config{
-		Tokens: map[string]kubesim.User{token: {Name: "operator", Groups: []string{"system:masters"}}},
-		Logs:   s.podLogs,
-		Log:    log,
+		ClusterUID: s.saved.Cluster,
+		Tokens:     map[string]kubesim.User{token: {Name: "operator", Groups: []string{"system:masters"}}},
+		Logs:       s.podLogs,
+		Log:        log,
 	})
 	if err := populate(s.Kube, w, s.net, ca); err != nil {
 		return err
@@ -123,7 +137,7 @@ func (s *Sandbox) startCluster(ctx context.Context, w world, ca *authority, log 
 		return err
 	}
 	s.mesh, err = gateway.Start(gateway.Config{
-		Store: s.Kube, Upstream: s.apps.upstream, Now: time.Now, RequestID: requestID, Log: log,
+		Store: s.Kube, Upstream: s.apps.upstream, Now: time.Now, RequestID: randomUUID, Log: log,
 	})
 	if err != nil {
 		return err
@@ -175,6 +189,8 @@ func (s *Sandbox) startCloud(ctx context.Context, w world, ca *authority, option
 		},
 		Address:      s.net.balancerAddress,
 		ListenerPort: ports,
+		NewID:        s.saved.newID,
+		Modified:     s.saved.modified,
 		Log:          options.Log,
 	})
 	pair, err := ca.issue(time.Now().AddDate(0, 2, 0), nil, "*."+domain, "*.pages."+domain, domain)
@@ -184,6 +200,8 @@ func (s *Sandbox) startCloud(ctx context.Context, w world, ca *authority, option
 	if err := provision(ctx, s.AWS, w, s.net, pair, ports); err != nil {
 		return err
 	}
+	s.saved.begun = true
+	s.notResumed = errors.Join(s.notResumed, s.saved.resume(ctx, s.AWS))
 	// Only what happens from here on takes its time.
 	s.AWS.SetPropagation(options.Propagation)
 	listener, err := s.net.listen(ctx, hostAPIs, awsPort)
@@ -212,8 +230,13 @@ func (s *Sandbox) podLogs(ctx context.Context, namespace, pod, _ string, options
 	}, w)
 }
 
+// NotResumed tells what in Options.Resume could not be gone on with, and why; nil
+// when nothing was left there. The sandbox runs all the same.
+func (s *Sandbox) NotResumed() error { return s.notResumed }
+
 // Close ends everything that the sandbox started, gives its addresses back and
-// removes its files, a StateDir that was given excepted. It may be called again.
+// removes its files, a StateDir or Resume that was given excepted. It may be
+// called again.
 func (s *Sandbox) Close() error {
 	s.once.Do(func() {
 		if s.AWS != nil {
@@ -236,6 +259,9 @@ func (s *Sandbox) Close() error {
 			// The server that was to serve it may have closed it already.
 			_ = s.net.claim.Close()
 		}
+		if s.saved != nil {
+			s.closeErr = errors.Join(s.closeErr, s.saved.close())
+		}
 		if s.dir != "" {
 			s.closeErr = errors.Join(s.closeErr, os.RemoveAll(s.dir))
 		}
@@ -251,8 +277,8 @@ func randomHex(bytes int) (string, error) {
 	return hex.EncodeToString(b), nil
 }
 
-// requestID makes a random x-request-id in the form of a UUID, as Envoy does.
-func requestID() string {
+// randomUUID makes a cluster's UID, or an x-request-id as Envoy does.
+func randomUUID() string {
 	var b [16]byte
 	// crypto/rand never fails: it ends the process where there is no randomness.
 	_, _ = rand.Read(b[:])
