@@ -108,7 +108,7 @@ func (a abandoning) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	ended := make(chan outcome, 1)
 	go func() {
-		response, err := a.RoundTripper.RoundTrip(r)
+		response, err := a.RoundTripper.RoundTrip(r) //nolint:bodyclose // Whoever takes it closes it.
 		ended <- outcome{response, err}
 	}()
 	select {

@@ -96,12 +96,16 @@ func secretDocument(raw []byte) (map[string]any, error) {
 		"apiVersion": "v1", "kind": "Secret", "type": string(s.Type), "data": data,
 		"metadata": metadataDocument(s.ObjectMeta),
 	}
-	certificate, err := certificateOf(s.Data)
+	document["certificate"] = certificateDocument(s.Data)
+	return document, nil
+}
+
+func certificateDocument(data map[string][]byte) map[string]any {
+	certificate, err := certificateOf(data)
 	if err != nil {
-		document["certificate"] = map[string]any{"error": err.Error()}
-		return document, nil
+		return map[string]any{"error": err.Error()}
 	}
-	document["certificate"] = map[string]any{
+	return map[string]any{
 		"subject":   certificate.Subject.String(),
 		"issuer":    certificate.Issuer.String(),
 		"dnsNames":  certificate.DNSNames,
@@ -109,7 +113,6 @@ func secretDocument(raw []byte) (map[string]any, error) {
 		"notAfter":  certificate.NotAfter.UTC().Format(time.RFC3339),
 		"sha256":    fingerprint(certificate),
 	}
-	return document, nil
 }
 
 func metadataDocument(m metav1.ObjectMeta) map[string]any {

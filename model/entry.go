@@ -139,7 +139,8 @@ func Unsettled(entries []Entry) []Entry {
 }
 
 // HostStatesOf returns what entries say of each host's proof: unproven since
-// its last change, or what a later note of a proof says.
+// its last change, none since it was taken back, or what a later note of a
+// proof says.
 func HostStatesOf(entries []Entry) HostStates {
 	intents := map[uint64]Entry{}
 	out := HostStates{}
@@ -148,22 +149,25 @@ func HostStatesOf(entries []Entry) HostStates {
 		case EntryIntent:
 			intents[e.Seq] = e
 		case EntryDone, EntryFailed:
-			detail := "switched, unproven"
-			if e.Kind == EntryFailed {
-				if !e.Drifted {
-					continue
-				}
-				detail = "changed by somebody else after it was written"
+			i, ok := intents[e.Intent]
+			if !ok || i.Change == nil || e.Kind == EntryFailed && !e.Drifted {
+				continue
 			}
-			if i, ok := intents[e.Intent]; ok && i.Change != nil {
-				for _, h := range i.Change.Hosts {
-					out[h] = HostState{Proof: ProofUnproven, Detail: detail, Since: e.Time}
-				}
+			state := HostState{To: i.To, Proof: ProofUnproven, Detail: "switched, unproven", Since: e.Time}
+			switch {
+			case e.Kind == EntryFailed:
+				state.Detail = "changed by somebody else after it was written"
+			case i.WayBack:
+				// The way back is done without proof; a note may bring it.
+				state.Proof, state.Detail = ProofNone, ""
+			}
+			for _, h := range i.Change.Hosts {
+				out[h] = state
 			}
 		case EntryNote:
 			for _, h := range e.Hosts {
 				if e.Proof != "" {
-					out[h] = HostState{Proof: e.Proof, Detail: e.Reason, Since: e.Time}
+					out[h] = HostState{To: e.To, Proof: e.Proof, Detail: e.Reason, Since: e.Time}
 				}
 			}
 		case EntryOverride:

@@ -179,9 +179,21 @@ type Route struct {
 // world. It is kept apart from Snapshot so that a new observation does not
 // lose it.
 type HostState struct {
+	// To is the side that the last change sent the host to. Where the observed
+	// world says otherwise the proof is of the past, see Current.
+	To     SideName
 	Proof  Proof
 	Detail string // e.g. "by access log, 3 of 3", "side cannot be told: no access log"
 	Since  time.Time
+}
+
+// Current is the state as far as it speaks of what is observed now: a host that
+// is not on the side that its last change sent it to has no proof.
+func (s HostState) Current(observed State) HostState {
+	if s.Proof == "" || observed != State(s.To) {
+		return HostState{Proof: ProofNone}
+	}
+	return s
 }
 
 // HostStates are hosts' states by key; what is missing is ProofNone.

@@ -202,16 +202,13 @@ func hostReporter(states HostStates, gates []HostGate) func(Host) ReportHost {
 	return func(h Host) ReportHost {
 		r := ReportHost{
 			Host: h.Host, Lane: h.Lane, VirtualServices: orEmpty(h.VirtualServices), State: h.State,
-			Proof: states[h.HostKey].Proof, Gates: orEmpty(byHost[h.HostKey]),
+			Proof: states[h.HostKey].Current(h.State).Proof, Gates: orEmpty(byHost[h.HostKey]),
 			Routes: each(h.Routes, func(v Route) ReportRoute {
 				return ReportRoute{
 					LoadBalancer: v.LoadBalancer, Type: v.Type, Listener: v.Listener, Port: v.Port,
 					Rules: orEmpty(v.Rules), Side: v.Side, NewWeight: v.NewWeight,
 				}
 			}),
-		}
-		if r.Proof == "" {
-			r.Proof = ProofNone
 		}
 		return r
 	}

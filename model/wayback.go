@@ -28,9 +28,14 @@ func WayBack(s *Snapshot, records []Record, keys []HostKey) (Plan, error) {
 			continue
 		}
 		change := c.back()
-		if now, known := s.now(change.Ref()); known && SameMeaning(now, change.After) {
+		now, known := s.now(change.Ref())
+		switch {
+		case known && SameMeaning(now, change.After):
 			p.Warnings = append(p.Warnings, Line(change.Label+" is unchanged: it already is as recorded before"))
 			continue
+		case known && !SameMeaning(now, change.Before):
+			p.Warnings = append(p.Warnings, Line(fmt.Sprintf("%s was changed by somebody else since: %s; it is left as it is (rollback --force overwrites it)",
+				change.Label, Difference(change.Before, now))))
 		}
 		p.Changes = append(p.Changes, change)
 		p.Intent.Hosts = append(p.Intent.Hosts, change.Hosts...)

@@ -161,14 +161,14 @@ func (p Prober) request(conn net.Conn, t model.ProbeTarget, r *model.ProbeResult
 		return &phaseError{asking, err}
 	}
 	r.Phases.FirstByte = milliseconds(time.Since(began))
-	answer, err := finalAnswer(in)
+	status, header, err := finalAnswer(in)
 	if err != nil {
 		return &phaseError{answering, err}
 	}
-	r.Status = answer.StatusCode
-	r.Location = model.Line(answer.Header.Get("Location"))
-	r.Envoy = answer.Header.Get("Server") == "istio-envoy"
-	r.Backend = answer.Header.Get("X-Envoy-Upstream-Service-Time") != ""
+	r.Status = status
+	r.Location = model.Line(header.Get("Location"))
+	r.Envoy = header.Get("Server") == "istio-envoy"
+	r.Backend = header.Get("X-Envoy-Upstream-Service-Time") != ""
 	return nil
 }
 
@@ -176,11 +176,14 @@ func (p Prober) request(conn net.Conn, t model.ProbeTarget, r *model.ProbeResult
 // early hints are, come before it. The body is neither read nor closed, as
 // closing would read one of unknown length to its end; it goes with the
 // connection.
-func finalAnswer(in *bufio.Reader) (*http.Response, error) {
+func finalAnswer(in *bufio.Reader) (status int, header http.Header, err error) {
 	for {
 		answer, err := http.ReadResponse(in, nil) //nolint:bodyclose // See above.
-		if err != nil || answer.StatusCode/100 != 1 || answer.StatusCode == http.StatusSwitchingProtocols {
-			return answer, err
+		if err != nil {
+			return 0, nil, err
+		}
+		if answer.StatusCode/100 != 1 || answer.StatusCode == http.StatusSwitchingProtocols {
+			return answer.StatusCode, answer.Header, nil
 		}
 	}
 }

@@ -105,7 +105,7 @@ func TestDemoInATerminal(t *testing.T) {
 			x.until("0 of 24 on new", "argocd → old proven")
 
 			x.keys("Escape")
-			x.until("gitlab") // A key right after escape would be alt and that key.
+			x.until("registry.bigbang") // A key right after escape would be alt and that key.
 			x.keys("/", "jira", "Enter")
 			x.until("1 of 1")
 			x.keys("t")
@@ -114,7 +114,7 @@ func TestDemoInATerminal(t *testing.T) {
 			x.until("1 of 1")
 
 			x.tmux("resize-window", "-x", "20", "-y", "5")
-			x.until("20")
+			x.until("60×16")
 			x.tmux("resize-window", "-x", "100", "-y", "30")
 			x.until("Hosts")
 			x.keys("q")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -79,11 +78,7 @@ func (g *globals) printError(e *model.Error) {
 		Remedy    string     `json:"remedy"`
 	}
 	g.errorPrinted = true
-	enc := json.NewEncoder(g.out)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(map[string]document{"error": {
-		Kind: e.Kind, Operation: model.Line(e.Operation), Object: model.Line(e.Object), Message: e.Cause(), Remedy: model.Line(e.Remedy),
-	}})
+	g.line(map[string]document{"error": {Kind: e.Kind, Operation: e.Operation, Object: e.Object, Message: e.Cause(), Remedy: e.Remedy}})
 }
 
 // asError returns the first *model.Error of err, with err's whole text when it

@@ -95,6 +95,8 @@ func (l *live) proveEntrance(ctx context.Context, e entrance, to model.SideName,
 		}
 		for i, side := range sides {
 			switch {
+			case side == to && refused(round[i].result):
+				row, trouble = 0, fmt.Sprintf("on %s, but the gateway itself answers %d", to, round[i].result.Status)
 			case side == to:
 				row++
 			case side != "":
@@ -110,6 +112,12 @@ func (l *live) proveEntrance(ctx context.Context, e entrance, to model.SideName,
 		}
 		report(unproven())
 	}
+}
+
+// refused reports that the gateway answered by itself, as it has no route or no
+// backend: the traffic is there, but it is not served.
+func refused(r model.ProbeResult) bool {
+	return r.Envoy && !r.Backend && (r.Status == 404 || r.Status == 503)
 }
 
 // ask sends n requests, each with a nonce of its own.

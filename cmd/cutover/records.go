@@ -43,6 +43,38 @@ func (l *live) recorded(ctx context.Context, s *model.Snapshot, mayWrite bool) (
 	return model.Records(append(slices.Clone(entries), outcomes.entries...)), err
 }
 
+// unproven returns the changes in force that sent hosts of the intent to the
+// side on which they are and of which there is no proof yet, each with those
+// hosts alone.
+func unproven(s *model.Snapshot, entries []model.Entry, intent model.Intent) []model.Change {
+	states := model.HostStatesOf(entries)
+	missing := func(k model.HostKey) bool {
+		h, _ := s.Host(k)
+		proof := states[k].Current(h.State).Proof
+		return slices.Contains(intent.Hosts, k) && states[k].To == intent.To && (proof == model.ProofUnproven || proof == model.ProofUnconfirmed)
+	}
+	newest := map[model.Ref]model.Change{}
+	var order []model.Ref
+	for _, r := range model.Records(entries) {
+		if r.To != intent.To || r.WayBack {
+			continue
+		}
+		c := r.Change
+		c.Hosts = slices.DeleteFunc(slices.Clone(c.Hosts), func(k model.HostKey) bool { return !missing(k) })
+		if _, known := newest[c.Ref()]; !known {
+			order = append(order, c.Ref())
+		}
+		newest[c.Ref()] = c
+	}
+	var out []model.Change
+	for _, ref := range order {
+		if c := newest[ref]; len(c.Hosts) > 0 {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
 func (l *live) saySettled(settled []run.Settled) {
 	for _, s := range settled {
 		l.globals.say("settled: %s", s)

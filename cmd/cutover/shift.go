@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -112,11 +111,16 @@ func parseOverrides(specs []string, reason string) ([]model.Override, error) {
 func (l *live) carryOut(ctx context.Context, p model.Plan, o run.Options, overrides []model.Override, yes, probe bool) error {
 	g := l.globals
 	if len(p.Changes) == 0 && len(p.Blocked()) == 0 && len(p.Waiting()) == 0 {
+		if entries, err := l.entries(l.snapshot()); err == nil && !p.WayBack && o.Proof > 0 {
+			if changes := unproven(l.snapshot(), entries, p.Intent); len(changes) > 0 {
+				return l.proveAgain(ctx, p, changes, o)
+			}
+		}
 		g.printEvent(run.Event{Time: time.Now(), Event: run.Done, Detail: "nothing to do", Result: &run.Result{Outcome: run.OutcomeUnchanged}})
 		return nil
 	}
 	if g.output == outputTable || !yes {
-		printPlan(g.err, p, l.aws.Account().Region)
+		l.show(ctx, p, o, overrides)
 	}
 	refuse := func(err error) error {
 		r := run.Result{Outcome: run.OutcomeUnchanged, Err: err, Interrupted: ctx.Err() != nil}
@@ -143,25 +147,61 @@ func (l *live) carryOut(ctx context.Context, p model.Plan, o run.Options, overri
 	for _, s := range result.Skipped {
 		g.say("left: %s: %s: %s", s.Host.Host, s.ID, s.Reason)
 	}
-	if result.Err != nil || result.Interrupted {
-		err := result.Err
-		if err == nil {
-			err = context.Canceled
+	return failed(result)
+}
+
+// show prints what will be changed: without the hosts that are left anyway.
+func (l *live) show(ctx context.Context, p model.Plan, o run.Options, overrides []model.Override) {
+	if blocked := p.Blocked(); o.SkipBlocked && len(blocked) > 0 {
+		r := l.runner(nil, overrides)
+		var without []model.HostKey
+		for _, b := range blocked {
+			without = append(without, b.Host)
 		}
-		return &runError{error: err, code: exitOfRun(result)}
+		if narrowed, err := r.Narrow(p, without); err == nil {
+			if narrowed, err = r.Judge(ctx, narrowed); err == nil {
+				p = narrowed
+			}
+		}
 	}
-	return nil
+	printPlan(l.globals.err, p, l.aws.Account().Region)
+}
+
+// proveAgain seeks the proof that is missing of hosts that are where they
+// should be.
+func (l *live) proveAgain(ctx context.Context, p model.Plan, changes []model.Change, o run.Options) error {
+	j, err := l.openJournal(ctx, p)
+	if err != nil {
+		return err
+	}
+	if w, ok := j.(*journal.Writer); ok {
+		defer func() { _ = w.Close() }()
+	}
+	l.globals.say("nothing to change; seeking the proof that is missing")
+	l.stage(p.Intent.Hosts)
+	return failed(l.runner(j, nil).ProveAgain(ctx, p.Intent.To, changes, o, l.globals.printEvent))
+}
+
+// failed is the error of a run that did not do all that was asked.
+func failed(r run.Result) error {
+	if r.Err == nil && !r.Interrupted {
+		return nil
+	}
+	err := r.Err
+	if err == nil {
+		err = context.Canceled
+	}
+	return &runError{error: err, code: exitOfRun(r)}
 }
 
 // openJournal opens the journal for a run. The way back goes on without one.
 func (l *live) openJournal(ctx context.Context, p model.Plan) (run.Journal, error) {
 	w, settled, err := l.write(ctx, l.snapshot())
 	l.saySettled(settled)
-	var e *model.Error
 	switch {
 	case err == nil:
 		return w, nil
-	case p.WayBack && !(errors.As(err, &e) && e.Kind == model.KindBlocked):
+	case p.WayBack && model.KindOf(err) != model.KindBlocked:
 		l.globals.say("going on without the journal: %v", err)
 		return noJournal{err}, nil
 	default:

@@ -5,9 +5,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -64,7 +66,7 @@ func (g *globals) wire(ctx context.Context, onCall func(call)) (*wired, error) {
 		onCall = func(call) {}
 	}
 	w.kube, err = kube.New(g.kube, kube.Options{Log: w.log, OnCall: func(operation string, took time.Duration, err error) {
-		onCall(call{began: time.Now().Add(-took), line: operation, took: took, err: err})
+		onCall(call{began: time.Now().Add(-took), line: kubectl(operation), took: took, err: err})
 	}})
 	if err != nil {
 		return nil, err
@@ -76,6 +78,28 @@ func (g *globals) wire(ctx context.Context, onCall func(call)) (*wired, error) {
 		return nil, err
 	}
 	return w, nil
+}
+
+// kubectl is the equivalent kubectl line of a call: "list pods", "get secrets
+// ns/name".
+func kubectl(operation string) string {
+	verb, rest, _ := strings.Cut(operation, " ")
+	resource, name, _ := strings.Cut(rest, " ")
+	namespace, object, named := strings.Cut(name, "/")
+	switch {
+	case verb == "list" && name == "":
+		return "kubectl get " + resource + " -A"
+	case verb == "list":
+		return "kubectl get " + resource + " -n " + name
+	case verb == "watch":
+		return "kubectl get " + resource + " -A --watch"
+	case verb == "get" && named:
+		return "kubectl get " + resource + " " + object + " -n " + namespace
+	case verb == "get":
+		return strings.TrimSpace("kubectl get " + resource + " " + name)
+	default:
+		return operation
+	}
 }
 
 // logger writes to --log-file, never to the terminal.
@@ -116,6 +140,9 @@ func roots() (*x509.CertPool, error) {
 		return nil, nil //nolint:nilnil // nil is the system's pool.
 	}
 	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil //nolint:nilnil // The sandbox has ended; nothing of it is left to verify.
+	}
 	if err != nil {
 		return nil, usage("CUTOVER_SANDBOX_CA", err.Error(), "unset it, or start the sandbox again and read its exports")
 	}

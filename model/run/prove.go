@@ -14,6 +14,19 @@ import (
 // is no load test of production.
 const proversAtOnce = 4
 
+// ProveAgain seeks proof for changes of former runs that are in force: what was
+// interrupted or came too late then. It changes nothing but the journal's word.
+func (r *Runner) ProveAgain(ctx context.Context, to model.SideName, changes []model.Change, o Options, emit func(Event)) Result {
+	x := &execution{Runner: r, options: o, run: r.NewRun(), emit: serial(emit), plan: model.Plan{Intent: model.Intent{To: to}}}
+	for _, c := range changes {
+		x.applied = append(x.applied, applied{change: c, at: r.Now()})
+	}
+	result := x.prove(ctx)
+	result.Run, result.Outcome = x.run, OutcomeUnchanged
+	x.say(Event{Event: Done, Detail: outcomeText(result), Result: &result})
+	return result
+}
+
 // prove seeks proof for every host that was moved, and sums the run up.
 func (x *execution) prove(ctx context.Context) Result {
 	result := Result{Outcome: OutcomeApplied}
@@ -29,7 +42,8 @@ func (x *execution) prove(ctx context.Context) Result {
 	var (
 		wg       sync.WaitGroup
 		mu       sync.Mutex
-		unproven []string
+		unproven = map[string][]string{} // hosts by what keeps them from being proven
+		missing  int
 		slots    = make(chan struct{}, proversAtOnce)
 	)
 	for _, m := range moves {
@@ -39,21 +53,42 @@ func (x *execution) prove(ctx context.Context) Result {
 			if got := x.proveHost(limited, m); got.Proof != model.ProofProven {
 				mu.Lock()
 				defer mu.Unlock()
-				unproven = append(unproven, m.Host.Host+": "+got.Detail)
+				unproven[got.Detail] = append(unproven[got.Detail], m.Host.Host)
+				missing++
 			}
 		})
 	}
 	wg.Wait()
-	if len(unproven) > 0 {
-		slices.Sort(unproven)
+	if missing > 0 {
 		result.Interrupted = ctx.Err() != nil
 		result.Err = &model.Error{
-			Kind: model.KindUnproven, Operation: "proof", Object: fmt.Sprintf("%d of %d hosts", len(unproven), len(moves)),
-			Message: "switched, but not proven: " + strings.Join(unproven, "; "),
-			Remedy:  "watch it (cutover probe --side lb), or take it back (cutover rollback --last)",
+			Kind: model.KindUnproven, Operation: "proof", Object: fmt.Sprintf("%d of %d hosts", missing, len(moves)),
+			Message: byDetail(unproven), Remedy: x.unprovenRemedy(),
 		}
 	}
 	return result
+}
+
+// byDetail says each cause once, with the hosts that it keeps from being proven.
+func byDetail(unproven map[string][]string) string {
+	var parts []string
+	for detail, hosts := range unproven {
+		slices.Sort(hosts)
+		const most = 3
+		if n := len(hosts) - most; n > 0 {
+			hosts = append(hosts[:most:most], fmt.Sprintf("%d more", n))
+		}
+		parts = append(parts, detail+" ("+strings.Join(hosts, ", ")+")")
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, "; ")
+}
+
+func (x *execution) unprovenRemedy() string {
+	if x.plan.WayBack {
+		return "watch it: cutover probe --side lb"
+	}
+	return "watch it (cutover probe --side lb), or take it back (cutover rollback --last)"
 }
 
 // moves returns the hosts that were moved, in the order of the plan.
