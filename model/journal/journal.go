@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/istio-cutover/cutover/model"
 )
@@ -157,10 +158,34 @@ func render(e *model.Entry) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode entry: %w", err)
 	}
-	body := bytes.TrimSuffix(line, []byte(hashField+`"}`))
+	body := bytes.TrimSuffix(escaped(line), []byte(hashField+`"}`))
 	e.Hash = hash(body)
 	return append(body, hashField+e.Hash+"\"}\n"...), nil
 }
+
+// escaped writes what could control a terminal as JSON's \u escapes. Rules are
+// restored exactly as they were, so nothing of theirs is dropped; but people
+// look at the file with cat.
+func escaped(line []byte) []byte {
+	if !bytes.ContainsFunc(line, deceives) {
+		return line
+	}
+	var out bytes.Buffer
+	for _, r := range string(line) {
+		if !deceives(r) {
+			out.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			fmt.Fprintf(&out, `\u%04x`, unit)
+		}
+	}
+	return out.Bytes()
+}
+
+// deceives reports characters that [json.Marshal] leaves as they are and that
+// model.Line drops.
+func deceives(r rune) bool { return r >= 0x7f && model.Line(string(r)) == "" }
 
 func (j *Journal) failure(operation string, err error) error {
 	return &model.Error{

@@ -217,3 +217,29 @@ func FuzzRead(f *testing.F) {
 		_, _ = Open(t.TempDir(), Key{}).read(bytes.NewReader(raw))
 	})
 }
+
+// TestWhatIsKeptExactlyIsSafeToShow: rules come back byte for byte, but the
+// file holds no character that could control a terminal.
+func TestWhatIsKeptExactlyIsSafeToShow(t *testing.T) {
+	j := Open(t.TempDir(), Key{Cluster: "uid", Account: "1"})
+	e := intent(`[{"Type":"forward"}]`)
+	e.Change.Before.Tags = map[string]string{"note": "\x1b]0;title\x07\u009b2J\u202eZürich\x7f\U000e0001\r\n"}
+	if _, err := lock(t, j).Append(e); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(j.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := strings.TrimSuffix(string(raw), "\n")
+	if model.Line(line) != line || !strings.Contains(line, "Zürich") {
+		t.Errorf("the file has control characters: %q", line)
+	}
+	log, err := j.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(e.Change, log.Entries[0].Change); diff != "" {
+		t.Errorf("change (-want +got):\n%s", diff)
+	}
+}
