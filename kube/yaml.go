@@ -25,11 +25,46 @@ func (c *Client) YAML(ctx context.Context, kind string, name model.ObjectName) (
 	if err != nil {
 		return "", err
 	}
-	raw, err := yaml.Marshal(object)
+	raw, err := safeYAML(object)
 	if err != nil {
 		return "", &model.Error{Kind: model.KindInternal, Operation: "get " + kind, Object: name.String(), Message: err.Error(), Err: err}
 	}
-	return model.Text(string(raw)), nil
+	return raw, nil
+}
+
+// safeYAML renders what is made of JSON's types and structs. Strings are
+// cleaned one by one and beforehand, as YAML has escapes of its own for some
+// control characters and refuses others.
+func safeYAML(object any) (string, error) {
+	raw, err := json.Marshal(object)
+	if err != nil {
+		return "", err
+	}
+	var document any
+	if err := json.Unmarshal(raw, &document); err != nil {
+		return "", err
+	}
+	raw, err = yaml.Marshal(textOnly(document))
+	return model.Text(string(raw)), err
+}
+
+// textOnly takes control characters and escape sequences out of every string.
+func textOnly(v any) any {
+	switch v := v.(type) {
+	case string:
+		return model.Text(v)
+	case []any:
+		for i := range v {
+			v[i] = textOnly(v[i])
+		}
+	case map[string]any:
+		clean := make(map[string]any, len(v))
+		for key, value := range v {
+			clean[model.Text(key)] = textOnly(value)
+		}
+		return clean
+	}
+	return v
 }
 
 // fetch reads an object as it may be shown.

@@ -46,9 +46,9 @@ func ruleDocument(r model.Rule) map[string]any {
 }
 
 func asYAML(document any) (string, error) {
-	raw, err := json.Marshal(document)
+	raw, err := encode(document)
 	if err == nil {
 		raw, err = yaml.JSONToYAML(raw)
 	}
-	return model.Text(string(raw)), err
+	return string(raw), err
 }
