@@ -24,20 +24,23 @@ type App struct {
 	dark    bool
 	theme   theme
 
-	world     World // Snapshot is nil before the first delivery
-	arrived   time.Time
-	ended     bool // no more worlds will come
-	probes    ProbeView
-	gates     map[model.HostKey]model.Gate // the worst of each host, of going to new
-	undoable  []model.Record               // what z takes back
-	judging   judging
-	log       []CommandLine
-	paused    bool
-	order     order
-	panes     [paneCount]*pane
-	probed    model.HostKey // the host that the probes pane shows
-	stale     staleness
-	lastFault string
+	world    World // Snapshot is nil before the first delivery
+	arrived  time.Time
+	ended    bool // no more worlds will come
+	probes   ProbeView
+	gates    map[model.HostKey]model.Gate // the worst of each host, of going to new
+	undoable []model.Record               // what z takes back
+	// unrecorded are changes of this console that World.Records lacks.
+	unrecorded []model.Record
+	madeAt     time.Time // when this console last made a change
+	judging    judging
+	log        []CommandLine
+	paused     bool
+	order      order
+	panes      [paneCount]*pane
+	probed     model.HostKey // the host that the probes pane shows
+	stale      staleness
+	lastFault  string
 
 	activities  []activity
 	activitySeq int
@@ -106,7 +109,7 @@ func newPanes() [paneCount]*pane {
 		paneRules: {name: "Listener rules", empty: "no load balancers", columns: []column{
 			{least: 7, give: 2, ends: true}, {right: true}, {least: 8, give: 1}, {},
 		}},
-		paneHosts:    {name: "Hosts", columns: hostColumns(), titles: true, marking: true, empty: "no hosts are published"},
+		paneHosts:    {name: "Hosts", columns: hostColumns(0), titles: true, marking: true, empty: "no hosts are published"},
 		paneProbes:   {name: "Probes", columns: probeColumns(), empty: "no host is selected"},
 		paneActivity: {name: "Activity", columns: activityColumns(), empty: "nothing has happened yet"},
 	}
@@ -177,7 +180,10 @@ func (a *App) fill() {
 	}
 	hosts := a.panes[paneHosts]
 	if a.stale.world || a.stale.hosts {
-		view := hostView{s, a.world.States, a.gates, a.probes.Series, a.progress, a.order, hosts.columns[trafficColumn].fixed - 10}
+		view := hostView{
+			s, a.world.States, a.gates, a.probes.Series, a.progress, a.order,
+			hosts.columns[trafficColumn].fixed - besideBar, hosts.columns[gateColumn].fixed > 0,
+		}
 		hosts.setRows(view.rows())
 	}
 	if r, ok := hosts.current(); ok && r.host != a.probed {
@@ -223,7 +229,8 @@ func (a *App) situate() {
 	p := a.panes[a.focus]
 	a.keys.enable(situation{
 		focus: a.focus, rows: len(p.shown) > 0, hosts: len(a.panes[paneHosts].shown) > 0,
-		running: a.run != nil, readOnly: a.cfg.ReadOnly || a.cfg.Run == nil,
+		running: a.run != nil, proving: a.run.proving(), stopping: a.run != nil && a.run.stopping,
+		goingBack: a.run != nil && a.run.plan.WayBack, readOnly: a.cfg.ReadOnly || a.cfg.Run == nil,
 		records: len(a.undoable) > 0, filtered: p.filter != "", marked: len(p.marks) > 0,
 		paused: a.paused,
 	})
@@ -240,11 +247,7 @@ func (a *App) resize() {
 		p.resize(box.h)
 		switch p.id {
 		case paneHosts:
-			size := narrowBar
-			if box.w >= 100 {
-				size = wideBar
-			}
-			p.columns[trafficColumn].fixed = size + 10
+			p.columns = hostColumns(box.w)
 			a.stale.hosts = true
 		case paneProbes:
 			p.columns[sparkColumn].fixed = min(max(box.w-34, 8), 60)

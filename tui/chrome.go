@@ -187,7 +187,9 @@ func shortHint(b key.Binding) hint {
 	short := map[string]string{
 		"t": "toggle", "z": "undo", "Z": "undo all", "tab": "pane", "@": "commands", "p": "probes",
 	}
-	if s, ok := short[h.Key]; ok {
+	if strings.HasPrefix(h.Desc, "stop ") {
+		h.Desc = "stop"
+	} else if s, ok := short[h.Key]; ok {
 		h.Desc = s
 	}
 	return hint{h.Key, h.Desc}
@@ -197,6 +199,9 @@ func shortHint(b key.Binding) hint {
 func (a *App) answer() []span {
 	if a.run != nil && a.run.quitting {
 		return []span{{"stopping: waiting for the run to settle", styleWarn}}
+	}
+	if a.run != nil && a.run.stopping {
+		return []span{{"stopping the run, the way back follows", styleWarn}}
 	}
 	if a.status.text != "" {
 		return []span{{a.status.text, a.status.style}}

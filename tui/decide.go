@@ -76,7 +76,11 @@ func (a *App) toggle(rows []row) {
 			continue
 		}
 		hosts = append(hosts, h.HostKey)
-		switch h.State {
+		state := h.State
+		if side, ok := a.movedTo(h.HostKey); ok {
+			state = model.State(side)
+		}
+		switch state {
 		case model.StateNew:
 			to[model.Old] = true
 		case model.StateSplit, model.StateMixed:
@@ -167,17 +171,18 @@ func (a *App) withLane(hosts []model.HostKey) (all []model.HostKey, balancer str
 	return all, balancer
 }
 
-// openUndo opens the plan that takes back the last run, or all of them.
-func (a *App) openUndo(all bool) {
-	a.openPlan(&planDialog{undo: true, all: all})
-}
-
 // openPlan works the plan out and shows it.
 func (a *App) openPlan(d *planDialog) {
 	d.wide = 104
 	a.compute(d)
+	if a.run != nil && !d.plan.WayBack {
+		a.say(styleWarn, "a run is in flight: wait for its end, or take it back with z")
+		return
+	}
 	a.open(d)
-	a.stage(planHosts(d.plan))
+	if a.run == nil {
+		a.stage(planHosts(d.plan))
+	}
 }
 
 // compute makes a plan dialog's plan from what is known now.
@@ -185,16 +190,17 @@ func (a *App) compute(d *planDialog) {
 	s := a.world.Snapshot
 	d.snapshot, d.built = s, 0
 	d.wait = a.cfg.Wait
+	d.proving = a.run != nil
 	if d.undo {
-		records := a.world.Records
+		records := a.records()
 		if !d.all {
 			records = a.undoable
 		}
-		d.plan, d.err = model.WayBack(s, records, nil)
+		d.plan, d.err = model.WayBack(a.observedSince(), records, nil)
 		return
 	}
 	if d.to == model.Old {
-		if p, err := model.WayBack(s, a.world.Records, d.hosts); err == nil && p.Intent.To == model.Old && covers(p, d.hosts) {
+		if p, err := model.WayBack(a.observedSince(), a.records(), d.hosts); err == nil && p.Intent.To == model.Old && covers(p, d.hosts) {
 			d.plan, d.err = p, nil
 			return
 		}
@@ -245,7 +251,9 @@ func (a *App) replan() {
 			d.changed = "The world has changed at " + a.now.Format("15:04:05") + ", and the plan with it: read it again."
 			d.typed, d.confirming = "", false
 			d.unasked = true
-			a.stage(planHosts(d.plan))
+			if a.run == nil {
+				a.stage(planHosts(d.plan))
+			}
 		}
 	})
 }

@@ -141,7 +141,7 @@ func (a *App) act(d dialog, wanted action) tea.Cmd {
 
 func (a *App) closeDialog(d dialog) {
 	a.closeTop()
-	if _, ok := d.(*planDialog); ok {
+	if _, ok := d.(*planDialog); ok && a.run == nil {
 		a.stage(nil)
 	}
 }

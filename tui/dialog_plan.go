@@ -20,6 +20,7 @@ type planDialog struct {
 	plan       model.Plan
 	err        error
 	wait       time.Duration
+	proving    bool   // a run waits for proof, which ends when this begins
 	changed    string // that the plan is not the one that was opened
 	typed      string
 	confirming bool // the confirming button has the focus, not Cancel

@@ -51,19 +51,31 @@ const (
 	gateColumn
 )
 
-// narrowBar and wideBar are the widths of the bar in the traffic column.
-const narrowBar, wideBar = 4, 8
+// narrowBar and wideBar are the widths of the bar in the traffic column, and
+// besideBar is what stands beside it: "new  100" or "split  30".
+const narrowBar, wideBar, besideBar = 4, 8, 9
 
-func hostColumns() []column {
-	return []column{
+// gatesWidth is the width of the gates column where there is room for reasons.
+const gatesWidth = 24
+
+// hostColumns are the columns of a hosts pane that is w wide inside.
+func hostColumns(w int) []column {
+	columns := []column{
 		hostColumn:     {title: "HOST", least: 22, give: 1},
 		laneColumn:     {title: "LANE", least: 7, give: 2, drop: 2},
 		balancerColumn: {title: "LB", least: 8, give: 3, ends: true, drop: 1},
-		trafficColumn:  {title: "TRAFFIC", fixed: narrowBar + 10},
+		trafficColumn:  {title: "TRAFFIC", fixed: narrowBar + besideBar},
 		oldColumn:      {title: "OLD", fixed: 8},
 		newColumn:      {title: "NEW", fixed: 8},
 		gateColumn:     {title: "GATES", extra: true},
 	}
+	if w >= 100 {
+		columns[trafficColumn].fixed = wideBar + besideBar
+	}
+	if w >= 120 {
+		columns[gateColumn].fixed, columns[gateColumn].extra = gatesWidth, false
+	}
+	return columns
 }
 
 // hostView is what the hosts pane shows.
@@ -75,6 +87,8 @@ type hostView struct {
 	progress map[model.HostKey]progress
 	order    order
 	bar      int
+	// reasons says that the gates column has room for what blocks a host.
+	reasons bool
 }
 
 // progress is what a run has done with a host.
@@ -93,6 +107,10 @@ func (v hostView) rows() []row {
 	for _, h := range hosts {
 		name, lane, lb := model.Line(h.Host), model.Line(h.Lane), v.balancer(h)
 		traffic := v.traffic(h)
+		over := trafficColumn
+		if v.reasons && spansWidth(traffic) <= v.bar+besideBar {
+			over = gateColumn
+		}
 		rows = append(rows, row{
 			id: hostID(h.HostKey),
 			fields: []field{
@@ -104,8 +122,8 @@ func (v hostView) rows() []row {
 				newColumn:      v.probe(h.HostKey, model.PathNew),
 				gateColumn:     v.gate(h),
 			},
-			over:   trafficColumn,
-			search: strings.ToLower(name + " " + lane + " " + lb + " " + plain(traffic)),
+			over:   over,
+			search: strings.ToLower(name + " " + lane + " " + lb),
 			host:   h.HostKey,
 		})
 	}
@@ -163,42 +181,40 @@ func (v hostView) balancer(h model.Host) string {
 	}
 }
 
-// traffic says where the host's traffic goes, or what stands in the way of
-// moving it, or what a run is doing with it.
+// traffic says where the host's traffic goes; beside it what is still open about
+// its last change, or what stands in the way of moving it. While a run does
+// something with the host, it says that.
 func (v hostView) traffic(h model.Host) field {
 	if p, ok := v.progress[h.HostKey]; ok {
 		return text(p.word, p.style)
 	}
-	if st, ok := v.states[h.HostKey]; ok {
-		if word := proofWord(st.Proof, h.State); word != "" {
-			return text(word, styleWarn)
-		}
-	}
-	if g := v.gates[h.HostKey]; g.Verdict == model.Block && h.State != model.StateNew {
-		return field{{"blocked: ", styleBad}, {model.Line(g.Reason), stylePlain}}
-	}
-	word := span{fmt.Sprintf("%-5s ", h.State), sideStyle(string(h.State))}
-	if h.NewWeight == nil {
-		return field{{strings.TrimSpace(word.text), word.style}}
-	}
-	f := append(field{word}, bar(*h.NewWeight, v.bar)...)
-	return append(f, span{fmt.Sprintf(" %3d", *h.NewWeight), stylePlain})
-}
-
-// proofWord says what is still open about a host's last change.
-func proofWord(p model.Proof, s model.State) string {
-	start := "switched"
-	if s == model.StateOld {
-		start = "back on old"
-	}
-	switch p {
-	case model.ProofUnproven:
-		return start + ", unproven"
-	case model.ProofUnconfirmed:
-		return start + ", side unconfirmed"
+	switch p := v.states[h.HostKey].Current(h.State).Proof; p {
+	case model.ProofUnproven, model.ProofUnconfirmed:
+		return append(v.share(h, true), span{" " + string(p), styleWarn})
 	case model.ProofNone, model.ProofProven:
 	}
-	return ""
+	if g := v.gates[h.HostKey]; g.Verdict == model.Block && h.State != model.StateNew && !v.reasons {
+		return append(append(v.share(h, false), span{" ", stylePlain}), blocked(g)...)
+	}
+	return v.share(h, true)
+}
+
+// share says on which side the host is and how much of its traffic goes to new.
+func (v hostView) share(h model.Host, drawn bool) field {
+	word := span{fmt.Sprintf("%-3s", h.State), sideStyle(string(h.State))}
+	if h.NewWeight == nil {
+		return field{word}
+	}
+	if !drawn {
+		return field{word, {fmt.Sprintf(" %d", *h.NewWeight), stylePlain}}
+	}
+	f := append(field{word, {" ", stylePlain}}, bar(*h.NewWeight, v.bar)...)
+	digits := v.bar + besideBar - spansWidth(f) - 1
+	return append(f, span{fmt.Sprintf(" %*d", min(3, digits), *h.NewWeight), stylePlain})
+}
+
+func blocked(g model.Gate) field {
+	return field{{"blocked: ", styleBad}, {model.Line(g.Reason), stylePlain}}
 }
 
 // gate says whether the host could be moved to new, and else what is in the way.
@@ -209,6 +225,8 @@ func (v hostView) gate(h model.Host) field {
 		return text("–", styleDim)
 	case g.Verdict == model.Pass:
 		return text("ready", styleGood)
+	case g.Verdict == model.Block && v.reasons:
+		return blocked(g)
 	default:
 		return field{{string(g.Verdict), verdictStyle(g.Verdict)}, {" " + string(g.ID), stylePlain}}
 	}

@@ -57,10 +57,14 @@ func newKeyMap() keyMap {
 
 // situation is what decides which keys work.
 type situation struct {
-	focus    paneID
-	rows     bool // the focused pane shows rows
-	hosts    bool // there is a host to move
-	running  bool
+	focus   paneID
+	rows    bool // the focused pane shows rows
+	hosts   bool // there is a host to move
+	running bool
+	// Of the run in flight: it only waits for proof, it was told to end, it is
+	// a way back.
+	proving, stopping, goingBack bool
+
 	readOnly bool
 	records  bool // there is something to take back
 	filtered bool
@@ -70,18 +74,25 @@ type situation struct {
 
 // enable turns bindings on and off.
 func (k *keyMap) enable(s situation) {
-	change := !s.readOnly && !s.running
+	// Nothing holds the way back, the proof of another run least of all.
+	change := !s.readOnly && !s.stopping && (!s.running || s.proving)
+	writing := s.running && !s.proving && !s.stopping && !s.goingBack
 	onHosts := s.focus == paneHosts
 	for _, b := range []*key.Binding{&k.Up, &k.Down, &k.Top, &k.Bottom, &k.HalfUp, &k.HalfDown, &k.PageUp, &k.PageDown} {
 		b.SetEnabled(s.rows)
 	}
 	k.Toggle.SetEnabled(change && onHosts && s.hosts)
 	k.Mark.SetEnabled(!s.readOnly && onHosts && s.hosts)
-	k.Undo.SetEnabled(change && s.records)
+	k.Undo.SetEnabled(change && s.records || writing && !s.readOnly)
 	k.UndoAll.SetEnabled(change && s.records)
 	k.Details.SetEnabled(s.rows)
 	k.Sort.SetEnabled(onHosts && s.hosts)
 	k.Back.SetEnabled(s.filtered || s.marked)
+	if writing {
+		k.Undo.SetHelp("z", "stop the run and take it back")
+	} else {
+		k.Undo.SetHelp("z", "take the last run back")
+	}
 	switch {
 	case s.filtered:
 		k.Back.SetHelp("esc", "clear the filter")

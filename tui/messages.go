@@ -59,6 +59,8 @@ type (
 	}
 	// quitConfirmed answers that the run in flight is to be stopped.
 	quitConfirmed struct{}
+	// stopConfirmed answers that the run in flight is to be stopped and taken back.
+	stopConfirmed struct{}
 	// quitTimedOut says that the run did not end in time after it was told to.
 	quitTimedOut struct{ generation int }
 )

@@ -19,6 +19,16 @@ func (d *planDialog) body(w int) []line {
 		out = append(out, nil)
 		out = appendWrapped(out, w, "", d.changed, styleWarn)
 	}
+	if d.proving {
+		out = append(out, nil)
+		out = appendWrapped(out, w, "", "A run waits for proof: that is given up first.", styleWarn)
+	}
+	if d.plan.WayBack && len(d.plan.Warnings) > 0 {
+		out = append(out, nil)
+		for _, t := range d.plan.Warnings {
+			out = appendWrapped(out, w, "", model.Line(t), styleWarn)
+		}
+	}
 	d.drawChanges(w)
 	if len(d.plan.Changes) > 1 {
 		out = d.appendBlocks(out, w)
@@ -33,7 +43,7 @@ func (d *planDialog) body(w int) []line {
 	} else {
 		out = append(out, line{{"  none", stylePlain}})
 	}
-	if len(d.plan.Warnings) > 0 {
+	if len(d.plan.Warnings) > 0 && !d.plan.WayBack {
 		out = append(out, nil, line{{"To know", styleTitle}})
 		for _, t := range d.plan.Warnings {
 			out = appendWrapped(out, w, "  ", model.Line(t), styleWarn)
@@ -123,6 +133,8 @@ func (d *planDialog) summary() line {
 		verdict = span{"blocked", styleBad}
 	case len(d.plan.Changes) == 0:
 		verdict = span{"nothing to do: already on " + string(d.to), styleDim}
+	case d.plan.WayBack && len(d.plan.Warnings) > 0:
+		verdict = span{"ready, but read this:", styleWarn}
 	case d.plan.WayBack:
 		verdict = span{"ready: restores what was recorded before", styleGood}
 	case d.plan.Verdict == model.Wait:

@@ -2,9 +2,9 @@ package tui
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,13 +26,49 @@ type runState struct {
 	cancel     context.CancelFunc
 	began      time.Time
 	waiting    string // what the run waits for, as last said
-	proven     int
-	quitting   bool
+	verified   int    // changes that AWS has read back
+	// Hosts by what became of their proof.
+	proven, unconfirmed int
+	left                []string // changes that failed
+	// stopping says that the run was told to end. Then the program quits, or a
+	// way back begins: that of next, or of what the run did.
+	stopping, quitting, takeBack bool
+	next                         *model.Plan
+}
+
+// name stands for the run in records until its own name is known.
+func (r *runState) name() string { return fmt.Sprintf("run %d of this console", r.generation) }
+
+// proving reports that nothing is written any more: the run waits for proof.
+func (r *runState) proving() bool { return r != nil && r.verified >= len(r.plan.Changes) }
+
+// change returns the plan's change that an event is about.
+func (r *runState) change(e run.Event) (model.Change, bool) {
+	i := slices.IndexFunc(r.plan.Changes, func(c model.Change) bool { return e.Change != "" && c.Label == e.Change })
+	if i < 0 {
+		return model.Change{}, false
+	}
+	return r.plan.Changes[i], true
+}
+
+// cause is why an event's change failed, without the operation and the ARN
+// that its place in the list says.
+func (r *runState) cause(e run.Event) string {
+	if c, ok := r.change(e); ok {
+		if _, after, found := strings.Cut(e.Detail, c.Object()+": "); found {
+			return model.Line(after)
+		}
+	}
+	return model.Line(e.Detail)
 }
 
 // start carries a plan out.
 func (a *App) start(p model.Plan) tea.Cmd {
-	if a.run != nil || a.cfg.ReadOnly || a.cfg.Run == nil {
+	if a.cfg.ReadOnly || a.cfg.Run == nil {
+		return nil
+	}
+	if a.run != nil {
+		a.startNext(p)
 		return nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -45,11 +81,11 @@ func (a *App) start(p model.Plan) tea.Cmd {
 	a.stale.hosts = true
 	clear(a.panes[paneHosts].marks)
 	a.stage(hosts)
-	kind := "plan"
+	what := count(len(p.Changes), "change")
 	if p.WayBack {
-		kind = "way back"
+		what = "way back"
 	}
-	a.note(stylePlain, fmt.Sprintf("%s → %s: %s of %s", a.short(hosts), p.Intent.To, kind, count(len(p.Changes), "change")), listHosts(hosts))
+	a.note(stylePlain, fmt.Sprintf("%s → %s: %s", a.short(hosts), p.Intent.To, what), changeList(p)+listHosts(hosts))
 	o := run.Options{Wait: a.cfg.Wait, Proof: a.cfg.Proof}
 	return tea.Batch(
 		carryOut(ctx, a.cfg.Run, p, o, a.run.feed),
@@ -99,6 +135,15 @@ func (a *App) short(hosts []model.HostKey) string {
 	return model.Line(label)
 }
 
+// changeList names a plan's changes, one a line, for details.
+func changeList(p model.Plan) string {
+	var b strings.Builder
+	for _, c := range p.Changes {
+		b.WriteString(string(c.Op) + " " + c.Label + "\n")
+	}
+	return b.String()
+}
+
 // listHosts names hosts, one a line, for details.
 func listHosts(hosts []model.HostKey) string {
 	var b strings.Builder
@@ -131,12 +176,10 @@ func (a *App) advanceRun(msg runAdvanced) tea.Cmd {
 	r.cancel()
 	a.run = nil
 	a.stage(nil)
+	a.nameMade(r, *msg.result)
 	a.endRun(r, *msg.result)
 	a.replan()
-	if r.quitting {
-		return tea.Quit
-	}
-	return nil
+	return a.afterRun(r, *msg.result)
 }
 
 func (a *App) takeEvent(e run.Event) {
@@ -166,16 +209,28 @@ func (a *App) takeEvent(e run.Event) {
 	case run.Applied:
 		a.setProgress(hosts, "written, reading back…", styleInfo)
 	case run.Verified:
-		a.setProgress(hosts, switchedWord(e, detail), styleWarn)
-		a.note(stylePlain, fmt.Sprintf("%s switched, %s ok", name, change), listHosts(hosts))
+		a.run.verified++
+		a.status = status{} // What it answered while this was written is over.
+		a.made(e)
+		a.setProgress(hosts, a.switchedWord(e, detail), styleWarn)
+		a.note(stylePlain, fmt.Sprintf("%s switched, %s", name, change), detail+"\n"+listHosts(hosts))
 	case run.Proven:
 		a.takeProof(e, hosts, name, detail, to)
 	case run.Failed:
-		a.setProgress(hosts, "failed: "+detail, styleBad)
-		a.note(styleBad, "failed: "+strings.TrimPrefix(change+" "+detail, " "), e.Detail)
+		why := a.run.cause(e)
+		if e.Change != "" {
+			a.run.left = append(a.run.left, change)
+		}
+		word := "failed: " + why
+		if a.run.plan.WayBack && strings.HasPrefix(why, "somebody else ") {
+			word = "left: " + why
+		}
+		a.setProgress(hosts, word, styleBad)
+		a.note(styleBad, strings.TrimSuffix(fmt.Sprintf("failed: %s, %s", why, change), ", "), e.Detail)
 	case run.RolledBack:
+		a.made(e)
 		a.setProgress(hosts, "put back", styleWarn)
-		a.note(styleWarn, "put back: "+change+" "+detail, e.Detail)
+		a.note(styleWarn, fmt.Sprintf("%s put back, %s", name, change), e.Detail)
 	case run.Done:
 	}
 }
@@ -187,17 +242,21 @@ func (a *App) takeProof(e run.Event, hosts []model.HostKey, name, detail string,
 		a.setProgress(hosts, string(to)+", proven", styleGood)
 		a.note(styleGood, fmt.Sprintf("%s → %s proven", name, to), listHosts(hosts)+"\n"+e.Detail)
 	case model.ProofUnconfirmed:
+		a.run.unconfirmed += len(hosts)
 		a.setProgress(hosts, "switched, side unconfirmed", styleWarn)
-		a.note(styleWarn, fmt.Sprintf("%s → %s, side unconfirmed", name, to), listHosts(hosts)+"\n"+e.Detail)
+		a.note(styleWarn, fmt.Sprintf("%s → %s unconfirmed", name, to), listHosts(hosts)+"\n"+e.Detail)
 	case model.ProofUnproven, model.ProofNone:
-		a.setProgress(hosts, switchedWord(e, detail), styleWarn)
+		a.setProgress(hosts, a.switchedWord(e, detail), styleWarn)
 	}
 }
 
 // switchedWord says how far proof has come: "proving 2/3".
-func switchedWord(e run.Event, detail string) string {
+func (a *App) switchedWord(e run.Event, detail string) string {
 	if m := regexp.MustCompile(`\b(\d+) of (\d+)\b`).FindStringSubmatch(detail); m != nil && m[1] != "0" && e.Event != run.Verified {
 		return "proving " + m[1] + "/" + m[2]
+	}
+	if a.run.plan.WayBack {
+		return "back on " + string(a.run.plan.Intent.To) + ", unproven"
 	}
 	return "switched, unproven"
 }
@@ -205,48 +264,6 @@ func switchedWord(e run.Event, detail string) string {
 func (a *App) setProgress(hosts []model.HostKey, word string, st style) {
 	for _, h := range hosts {
 		a.progress[h] = progress{word, st, a.run.plan.Intent.To, a.now}
-	}
-}
-
-// endRun says how the run ended.
-func (a *App) endRun(r *runState, result run.Result) {
-	for _, h := range planHosts(r.plan) {
-		p, ok := a.progress[h]
-		if !ok {
-			continue
-		}
-		p.since = a.now
-		a.progress[h] = p
-		if p.style == styleInfo || strings.HasPrefix(p.word, "waiting") {
-			delete(a.progress, h) // Nothing was done with it.
-		}
-	}
-	took := ago(a.now.Sub(r.began))
-	words := map[run.Outcome]string{
-		run.OutcomeApplied: "done", run.OutcomeUnchanged: "nothing was changed",
-		run.OutcomeRolledBack: "put back", run.OutcomePartial: "stopped part-way, recovery is needed",
-	}[result.Outcome]
-	if r.plan.WayBack && result.Outcome == run.OutcomeRolledBack {
-		words = "taken back"
-	}
-	hosts := planHosts(r.plan)
-	switch {
-	case result.Err == nil && len(hosts) > 0 && r.proven >= len(hosts):
-		a.note(styleDim, "run ended: "+words+", "+took, "")
-		a.say(styleGood, fmt.Sprintf("%s → %s proven", a.short(hosts), r.plan.Intent.To))
-	case result.Err == nil:
-		a.note(styleDim, "run ended: "+words+", "+took, "")
-		a.say(styleGood, words)
-	case errors.Is(result.Err, context.Canceled):
-		a.note(styleWarn, "run stopped: "+words, result.Err.Error())
-		a.say(styleWarn, "stopped: "+words)
-	case model.KindOf(result.Err) == model.KindUnproven:
-		a.note(styleWarn, "switched, not proven", result.Err.Error())
-		a.say(styleWarn, "switched, not proven")
-	default:
-		why := model.Line(result.Err.Error())
-		a.note(styleBad, "run ended: "+words+": "+why, result.Err.Error())
-		a.say(styleBad, words+": "+why)
 	}
 }
 

@@ -70,8 +70,8 @@ func on(t *testing.T, names ...string) World {
 		}
 		for _, c := range p.Changes {
 			records = append(records, model.Record{Seq: uint64(i + 1), Run: "run-" + n, To: model.New, Change: c})
+			m.actions[n] = c.After.Actions
 		}
-		m.side[n] = model.New
 	}
 	w := mustWorld(t, m)
 	w.Records = records
@@ -95,8 +95,10 @@ func TestLifeOfAKeypress(t *testing.T) {
 		d.lacks("[ Cancel ]")
 		d.sees("starting", "run in flight")
 		d.lacks("t toggle", "undo")
+		d.sees("z stop")
 		d.press("t")
 		d.lacks("[ Cancel ]")
+		d.sees("a run is in flight: z stops it and takes it back")
 
 		change := s.plan.Changes[0].Label
 		s.emit(d, run.Event{Event: run.Waiting, Detail: "probe-new: 2 of 3 good"})
@@ -264,8 +266,10 @@ func TestUndoAllNeedsTheWord(t *testing.T) {
 		}
 		s.emit(d, run.Event{Event: run.Failed, Change: "alb:443 10", Detail: "drift: somebody else changed it"})
 		d.sees("failed: drift: somebody")
-		s.finish(d, run.Result{Outcome: run.OutcomePartial, Err: &model.Error{Kind: model.KindPartial, Message: "recovery is needed"}})
-		d.sees("stopped part-way, recovery is needed")
+		s.finish(d, run.Result{Outcome: run.OutcomePartial, Unsettled: true, Err: &model.Error{Kind: model.KindPartial, Operation: "read back", Object: "arn:x", Message: "it is not known whether it was made"}})
+		d.sees("it is not known whether it was made · recovery is needed")
+		d.press("7 enter")
+		d.sees("start cutover again")
 	})
 }
 
@@ -355,17 +359,38 @@ func TestWaitingGatesAreLive(t *testing.T) {
 	})
 }
 
-func TestProofsOfRows(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := live(t, 120, 40, Config{Run: noRun})
-		w := on(t, "argocd", "vault")
-		vault := model.HostKey{Host: "vault.bigbang.example", Lane: "public"}
-		gitlab := model.HostKey{Host: "gitlab.bigbang.example", Lane: "public"}
-		w.States = model.HostStates{
-			argocd: {Proof: model.ProofUnproven}, vault: {Proof: model.ProofUnconfirmed}, gitlab: {Proof: model.ProofUnproven},
+func TestStateAndWeightAreAlwaysShown(t *testing.T) {
+	bothSizes(t, func(t *testing.T, w, h int, size string) {
+		d := live(t, w, h, Config{Run: noRun})
+		m := standardWorld()
+		m.side["argocd"], m.side["vault"], m.side["tempo"] = model.New, model.New, model.New
+		m.actions["sonarqube"] = weighted(30)
+		world := mustWorld(t, m)
+		key := func(n string) model.HostKey { return model.HostKey{Host: n + ".bigbang.example", Lane: "public"} }
+		world.States = model.HostStates{
+			argocd:           {Proof: model.ProofUnproven, To: model.New},
+			key("vault"):     {Proof: model.ProofUnconfirmed, To: model.New},
+			key("tempo"):     {Proof: model.ProofProven, To: model.New},
+			key("sonarqube"): {Proof: model.ProofUnproven, To: model.New},
+			key("gitlab"):    {Proof: model.ProofUnproven, To: model.New}, // Somebody else took it back.
 		}
-		d.deliver(w)
-		d.sees("alb:443 switched, unproven", "alb:443 switched, side unconfirmed", "alb:443 back on old, unproven")
+		d.deliver(world)
+		d.sees("alb:443 new ░░░░ 100 unproven", "alb:443 new ░░░░ 100 unconfirmed", "alb:443 split ███░ 30 200",
+			"alb:443 old 0 blocked: jira/jira")
+		d.lacks("back on old", "30 unproven")
+		d.golden("states-" + size)
+
+		m.problems = []model.Problem{{Source: "aws", Operation: "DescribeRules", Kind: model.KindUnreachable, Resource: model.ResourceRules, Since: testNow()}}
+		m.noRules = true
+		unread := mustWorld(t, m)
+		unread.States = world.States
+		d.deliver(unread)
+		d.sees("unknown")
+		d.lacks("unproven", "unconfirmed")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		d := live(t, 200, 60, Config{Run: noRun})
+		d.sees("old ████████   0   200 8ms   200 8ms   blocked: jira/jira lists only")
 	})
 }
 

@@ -54,6 +54,8 @@ func (a *App) take(msg tea.Msg) tea.Cmd {
 		a.openPlan(&planDialog{hosts: msg.hosts, to: msg.to})
 	case quitConfirmed:
 		return a.quitRun()
+	case stopConfirmed:
+		a.stopAndTakeBack()
 	case quitTimedOut:
 		if a.run != nil && a.run.generation == msg.generation {
 			return tea.Quit
@@ -95,7 +97,7 @@ func (a *App) takeWorld(msg worldArrived) tea.Cmd {
 	if msg.world.Snapshot != nil {
 		first := a.world.Snapshot == nil
 		a.world, a.arrived = msg.world, a.now
-		a.undoable = model.WayBackOfRun(a.world.Records, "")
+		a.recount()
 		a.stale.world = true
 		a.forgetProgress()
 		a.noteProblems()
@@ -269,6 +271,8 @@ func (a *App) pressAction(p *pane, msg tea.KeyPressMsg) tea.Cmd {
 		a.say(styleDim, "observing everything anew")
 	case key.Matches(msg, k.Quit):
 		return a.askQuit()
+	default:
+		a.refuse(msg)
 	}
 	return nil
 }

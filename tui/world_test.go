@@ -29,10 +29,12 @@ func testNow() time.Time { return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) }
 type maker struct {
 	names     []string                  // public hosts
 	side      map[string]model.SideName // where they are, old if missing
+	actions   map[string]model.JSON     // what their rules do, where side does not say it
 	oldOnly   map[string]bool           // VirtualServices that list only the old Gateway
 	nlbSide   model.SideName
 	problems  []model.Problem
 	evilNames bool
+	noRules   bool
 }
 
 func standardWorld() maker {
@@ -41,6 +43,7 @@ func standardWorld() maker {
 			"argocd", "gitlab", "grafana", "jira", "kiali", "keycloak", "mattermost", "minio", "nexus",
 			"neuvector", "prometheus", "registry", "sonarqube", "tempo", "twistlock", "vault",
 		},
+		actions: map[string]model.JSON{},
 		side:    map[string]model.SideName{"grafana": model.New, "kiali": model.New},
 		oldOnly: map[string]bool{"jira": true},
 		nlbSide: model.Old,
@@ -136,6 +139,20 @@ func forwardTo(group string) model.JSON {
 	return j
 }
 
+// weighted forwards to both sides of the public lane.
+func weighted(newWeight int) model.JSON {
+	j, err := model.CanonicalOf([]map[string]any{{
+		"Type": "forward", "Order": 1, "ForwardConfig": map[string]any{"TargetGroups": []map[string]any{
+			{"TargetGroupArn": groupARN("public-old-https"), "Weight": 100 - newWeight},
+			{"TargetGroupArn": groupARN("public-new-https"), "Weight": newWeight},
+		}},
+	}})
+	if err != nil {
+		panic(err)
+	}
+	return j
+}
+
 func (m maker) aws(now time.Time) model.AWS {
 	a := model.AWS{ObservedAt: now, Account: model.Account{
 		Account: "123456789012", ARN: "arn:aws-us-gov:sts::123456789012:assumed-role/Platform/me",
@@ -169,8 +186,12 @@ func (m maker) aws(now time.Time) model.AWS {
 		}
 		host := n + ".bigbang.example"
 		conditions, _ := model.CanonicalOf([]map[string]any{{"Field": "host-header", "HostHeaderConfig": map[string]any{"Values": []string{host}}}})
+		actions := forwardTo(group)
+		if j := m.actions[n]; j != "" {
+			actions = j
+		}
 		l443.Rules = append(l443.Rules, model.Rule{
-			ARN: ruleARN(i), Listener: l443.ARN, Priority: 10 * (i + 1), Conditions: conditions, Actions: forwardTo(group),
+			ARN: ruleARN(i), Listener: l443.ARN, Priority: 10 * (i + 1), Conditions: conditions, Actions: actions,
 		})
 	}
 	l443.Rules = append(l443.Rules, model.Rule{ARN: ruleARN(9999), Listener: l443.ARN, Actions: forwardTo("public-old-https")})
@@ -184,6 +205,9 @@ func (m maker) aws(now time.Time) model.AWS {
 	}
 	n443 := model.Listener{ARN: nlbARN + "/443", Port: 443, Protocol: "TCP"}
 	n443.Rules = []model.Rule{{ARN: n443.ARN, Listener: n443.ARN, Actions: forwardTo(nlbGroup)}}
+	if m.noRules {
+		l443.Rules, l80.Rules, n443.Rules = nil, nil, nil
+	}
 	a.LoadBalancers = []model.LoadBalancer{
 		{ARN: albARN, Name: "public", Type: model.Application, DNSName: "public.elb", Listeners: []model.Listener{l80, l443}},
 		{ARN: nlbARN, Name: "passthrough", Type: model.Network, DNSName: "pass.elb", Listeners: []model.Listener{n443}},
