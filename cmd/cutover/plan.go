@@ -142,10 +142,7 @@ func readable(s *model.Snapshot) error {
 		model.ResourceLoadBalancers, model.ResourceRules, model.ResourceTargetGroups,
 	} {
 		if p, bad := s.Unreadable(r); bad {
-			return &model.Error{
-				Kind: p.Kind, Operation: p.Operation, Object: p.Source, Message: p.Message,
-				Remedy: "a plan needs it; mend the access or connection and try again",
-			}
+			return problemError(p, "a plan needs it; mend the access or connection and try again")
 		}
 	}
 	return nil

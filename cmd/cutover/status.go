@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,18 +41,16 @@ func (g *globals) status(ctx context.Context, probe bool) error {
 	if err := g.print(report, func(out io.Writer) { printStatus(out, s, report) }); err != nil {
 		return err
 	}
-	if len(s.Problems) == 0 {
-		if journalErr != nil {
-			g.say("cutover: %v", journalErr)
-		}
-		if pending := len(model.Unsettled(entries)); pending > 0 {
-			g.say("%d change(s) of an interrupted run are not settled; the next console or run reads and settles them", pending)
-		}
-		return nil
+	problems := statusProblems(s)
+	if journalErr != nil && problems == nil {
+		g.say("cutover: %v", journalErr)
+	}
+	if pending := len(model.Unsettled(entries)); pending > 0 {
+		g.say("%d change(s) of an interrupted run are not settled; the next console or run reads and settles them", pending)
 	}
 	// The document says it in its own problems; a second one would only break it.
 	g.errorPrinted = true
-	return statusProblems(s)
+	return problems
 }
 
 // statusProblems is the exit of a status that is not whole: access before all
@@ -59,14 +59,18 @@ func statusProblems(s *model.Snapshot) error {
 	for _, kind := range []model.Kind{model.KindAccess, model.KindUnreachable, model.KindThrottled} {
 		for _, p := range s.Problems {
 			if p.Kind == kind {
-				return &model.Error{
-					Kind: p.Kind, Operation: p.Operation, Object: p.Source, Message: p.Message,
-					Remedy: "what is shown is not whole",
-				}
+				return problemError(p, "what is shown is not whole")
 			}
 		}
 	}
 	return nil
+}
+
+// problemError is a problem as the error that ends a command: what the adapter
+// advises, after the cause, becomes the remedy, otherwise it is the one given.
+func problemError(p model.Problem, otherwise string) error {
+	cause, remedy, _ := strings.Cut(p.Message, "; ")
+	return &model.Error{Kind: p.Kind, Operation: p.Operation, Object: p.Source, Message: cause, Remedy: cmp.Or(remedy, otherwise)}
 }
 
 // look observes the world once, with probes of every host when asked.
