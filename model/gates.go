@@ -53,14 +53,14 @@ type judge struct {
 	planner *planner
 	now     time.Time
 	probes  map[HostKey][]series
-	targets targeter
+	targets *targeter
 	podNode map[ObjectName]string
 }
 
 func newJudge(s *Snapshot, ev Evidence, now time.Time) *judge {
 	j := &judge{
 		s: s, planner: newPlanner(s), now: now, probes: seriesOf(ev),
-		targets: targeter{s: s, ends: map[endsKey][]probeEnd{}},
+		targets: newTargeter(s),
 		podNode: make(map[ObjectName]string, len(s.Cluster.Pods)),
 	}
 	for _, p := range s.Cluster.Pods {

@@ -12,13 +12,24 @@ import (
 // behind; and for each of its switchable routes the load balancer itself.
 // Hosts in staged are marked for the fast rate. The list is sorted.
 func ProbeTargets(s *Snapshot, staged map[HostKey]bool) []ProbeTarget {
-	t := targeter{s: s, ends: map[endsKey][]probeEnd{}, usual: map[string][]manner{}}
+	t := newTargeter(s)
 	list := []ProbeTarget{}
 	for _, h := range s.Hosts {
-		base := ProbeTarget{Host: h.HostKey, Authority: authority(h.Host), Staged: staged[h.HostKey]}
-		list = t.sides(list, h, base)
-		list = t.throughLoadBalancers(list, h, base)
+		list = t.host(list, h, staged[h.HostKey])
 	}
+	return sortedTargets(list)
+}
+
+// HostTargets returns the ProbeTargets of one host, empty when it is not published.
+func HostTargets(s *Snapshot, k HostKey) []ProbeTarget {
+	h, ok := s.Host(k)
+	if !ok {
+		return []ProbeTarget{}
+	}
+	return sortedTargets(newTargeter(s).host([]ProbeTarget{}, h, false))
+}
+
+func sortedTargets(list []ProbeTarget) []ProbeTarget {
 	slices.SortFunc(list, compareTargets)
 	return slices.Compact(list)
 }
@@ -54,10 +65,22 @@ func authority(host string) string {
 	}
 }
 
+// targeter finds the probe targets of hosts. It remembers what hosts of a lane
+// have in common, and is not safe for concurrent use.
 type targeter struct {
 	s     *Snapshot
 	ends  map[endsKey][]probeEnd // the same for most hosts of a lane
 	usual map[string][]manner    // of a lane's first host with switchable routes
+}
+
+func newTargeter(s *Snapshot) *targeter {
+	return &targeter{s: s, ends: map[endsKey][]probeEnd{}, usual: map[string][]manner{}}
+}
+
+// host adds the targets of one host to list.
+func (t *targeter) host(list []ProbeTarget, h Host, staged bool) []ProbeTarget {
+	base := ProbeTarget{Host: h.HostKey, Authority: authority(h.Host), Staged: staged}
+	return t.throughLoadBalancers(t.sides(list, h, base), h, base)
 }
 
 // manner is how a type of load balancer reaches its targets for a host.
@@ -84,10 +107,7 @@ func (t *targeter) sides(list []ProbeTarget, h Host, base ProbeTarget) []ProbeTa
 	for _, m := range t.manners(h) {
 		for _, side := range []Side{lane.Old, lane.New} {
 			p := base
-			p.Path = PathOld
-			if side.Name == New {
-				p.Path = PathNew
-			}
+			p.Path = pathOf(side.Name)
 			p.SNI = m.typ != Application && m.kind == PortHTTPS
 			p.Forwarded = m.typ == Application
 			p.Scheme = "http"

@@ -137,3 +137,41 @@ func TestSecretsOfASharedWorkload(t *testing.T) {
 		t.Errorf("secrets %v: it is only in the Gateway's namespace", got)
 	}
 }
+
+func TestHostTargets(t *testing.T) {
+	w := newJoinWorld().vs("a/a", "a.x b.x", joinBoth).vs("c/c", "*.bigbang.example", joinPass)
+	s := w.join()
+	all := ProbeTargets(s, nil)
+	for _, h := range s.Hosts {
+		var want []ProbeTarget
+		for _, p := range all {
+			if p.Host == h.HostKey {
+				want = append(want, p)
+			}
+		}
+		if got := HostTargets(s, h.HostKey); !slices.Equal(got, want) {
+			t.Errorf("targets of %s\n%s\nwant\n%s", h.HostKey, strings.Join(targetLines(got), "\n"), strings.Join(targetLines(want), "\n"))
+		}
+	}
+	if got := HostTargets(s, HostKey{"nobody.x", "public"}); len(got) != 0 {
+		t.Errorf("a host that is not published has targets %v", got)
+	}
+}
+
+// A rule may forward to a group of the status port, which no probe is for.
+func TestGatesOfAStatusPortGroup(t *testing.T) {
+	w := newJoinWorld().vs("a/a", "a.x", joinBoth)
+	for _, name := range []string{"pub-old", "pub-new"} {
+		w.groupNamed(name).Targets = []Target{{ID: "i-1", State: "healthy"}}
+	}
+	w.groupNamed("pub-old").Port, w.groupNamed("pub-new").Port = 30021, 30022
+	s := w.join()
+	if kind := s.GroupKind(w.groupNamed("pub-old").ARN); kind != PortStatus {
+		t.Fatalf("the group is of kind %q", kind)
+	}
+	for _, g := range HostGates(s, nil, s.ObservedAt) {
+		if g.ID == GateProbeNew && g.Verdict != Wait {
+			t.Errorf("%s says %s: %s", g.ID, g.Verdict, g.Reason)
+		}
+	}
+}
