@@ -143,7 +143,7 @@ func chooseServer(g Gateway, namespace, host string, n need) (Server, bool) {
 	var best Server
 	length := -1
 	for _, s := range g.Servers {
-		if !slices.Contains(protocolsOf(n.kind), strings.ToUpper(s.Protocol)) {
+		if !s.serves(n.kind) {
 			continue
 		}
 		for _, h := range s.Hosts {
@@ -170,13 +170,6 @@ func admitsFrom(g Gateway, admitted, namespace string) (host string, ok bool) {
 		ns = g.Name.Namespace
 	}
 	return strings.ToLower(host), ns == "*" || ns == namespace
-}
-
-func protocolsOf(k PortKind) []string {
-	if k == PortHTTP {
-		return []string{"HTTP", "HTTP2", "GRPC", "GRPC-WEB"}
-	}
-	return []string{"HTTPS", "TLS"}
 }
 
 // expirySoon is how long before its end a certificate is warned about.

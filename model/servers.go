@@ -82,20 +82,28 @@ func (v Server) Passthrough() bool {
 	return v.TLSMode == "PASSTHROUGH" || v.TLSMode == "AUTO_PASSTHROUGH"
 }
 
-func (v Server) servesTLS() bool { return v.Protocol == "HTTPS" || v.Protocol == "TLS" }
+// serves reports whether the server takes what comes in by a port of the kind,
+// going by its protocol.
+func (v Server) serves(k PortKind) bool {
+	protocols := []string{"HTTPS", "TLS"}
+	if k == PortHTTP {
+		protocols = []string{"HTTP", "HTTP2", "GRPC", "GRPC-WEB"}
+	}
+	return slices.Contains(protocols, strings.ToUpper(v.Protocol))
+}
 
 // TLSServer returns the Gateway's server that answers a TLS handshake on the
 // https port for a published host: the one with the most specific host that
 // takes the name; without SNI only one with the host "*".
 func (g Gateway) TLSServer(host string, sni bool) (Server, bool) {
 	port, target := ingressPorts(PortHTTPS)
-	onPort := func(v Server) bool { return v.servesTLS() && (v.Port == port || v.Port == target) }
+	onPort := func(v Server) bool { return v.serves(PortHTTPS) && (v.Port == port || v.Port == target) }
 	// Where no server has a usual port, the Service maps 443 to another one.
 	usual := slices.ContainsFunc(g.Servers, onPort)
 	var best Server
 	length := -1
 	for _, server := range g.Servers {
-		if !server.servesTLS() || usual && !onPort(server) {
+		if !server.serves(PortHTTPS) || usual && !onPort(server) {
 			continue
 		}
 		for _, h := range server.ServerHosts() {
