@@ -75,30 +75,6 @@ func (s *Snapshot) boundToLane(vs VirtualService) bool {
 	return b != BindingNone
 }
 
-// EscapesPolicy reports whether a VirtualService names a side's Gateway in
-// another form than "ns/name" alone. The guide's mutation policy compares full
-// names, so it does not see such a VirtualService; it deserves a warning.
-func (s *Snapshot) EscapesPolicy(vs VirtualService) bool {
-	for _, l := range s.Lanes {
-		names := s.index.gatewayNames[l.Name]
-		for _, g := range []ObjectName{names.old, names.new} {
-			if vs.ListsGateway(g) && !listsInFull(vs, g) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func listsInFull(vs VirtualService, g ObjectName) bool {
-	for _, ref := range vs.Gateways {
-		if ref == g.String() {
-			return true
-		}
-	}
-	return false
-}
-
 // GatewayName returns the name of a side's Gateway whether or not it exists;
 // false for an unknown lane or a side that has none.
 func (s *Snapshot) GatewayName(lane string, side SideName) (ObjectName, bool) {

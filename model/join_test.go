@@ -158,27 +158,26 @@ func TestBinding(t *testing.T) {
 		name, gateways string
 		want           Binding
 		lanes          []string
-		escapes        bool
 	}{
-		{"a/a", joinBoth, BindingBoth, []string{"public"}, false},
-		{"a/a", "istio-system/public mesh", BindingOld, []string{"public"}, false},
-		{"a/a", "istio-gateway/public-ingressgateway", BindingNew, []string{"public"}, false},
-		{"a/a", "public", BindingNone, []string{}, false},
-		{"istio-system/a", "public", BindingOld, []string{"public"}, true},
-		{"istio-system/a", "./public", BindingOld, []string{"public"}, true},
-		{"istio-system/a", "public istio-system/public", BindingOld, []string{"public"}, false},
-		{"a/a", "public.istio-system.svc.cluster.local", BindingOld, []string{"public"}, true},
-		{"a/a", "mesh", BindingNone, []string{}, false},
-		{"a/a", "", BindingNone, []string{}, false},
-		{"a/a", joinBoth + " istio-system/passthrough", BindingOld, []string{"passthrough", "public"}, false},
-		{"a/a", joinBoth + " " + joinPass, BindingBoth, []string{"passthrough", "public"}, false},
-		{"a/a", "istio-gateway/passthrough-ingressgateway " + joinBoth, BindingNew, []string{"passthrough", "public"}, false},
+		{"a/a", joinBoth, BindingBoth, []string{"public"}},
+		{"a/a", "istio-system/public mesh", BindingOld, []string{"public"}},
+		{"a/a", "istio-gateway/public-ingressgateway", BindingNew, []string{"public"}},
+		{"a/a", "public", BindingNone, []string{}},
+		{"istio-system/a", "public", BindingOld, []string{"public"}},
+		{"istio-system/a", "./public", BindingOld, []string{"public"}},
+		{"istio-system/a", "public istio-system/public", BindingOld, []string{"public"}},
+		{"a/a", "public.istio-system.svc.cluster.local", BindingOld, []string{"public"}},
+		{"a/a", "mesh", BindingNone, []string{}},
+		{"a/a", "", BindingNone, []string{}},
+		{"a/a", joinBoth + " istio-system/passthrough", BindingOld, []string{"passthrough", "public"}},
+		{"a/a", joinBoth + " " + joinPass, BindingBoth, []string{"passthrough", "public"}},
+		{"a/a", "istio-gateway/passthrough-ingressgateway " + joinBoth, BindingNew, []string{"passthrough", "public"}},
 	} {
 		s := newJoinWorld().vs(c.name, "h.x", c.gateways).join()
 		vs, _ := s.VirtualService(joinName(c.name))
 		b, lanes := s.FoldedBinding(vs)
-		if b != c.want || !slices.Equal(lanes, c.lanes) || s.EscapesPolicy(vs) != c.escapes {
-			t.Errorf("%s %q: %s %v escapes %v", c.name, c.gateways, b, lanes, s.EscapesPolicy(vs))
+		if b != c.want || !slices.Equal(lanes, c.lanes) {
+			t.Errorf("%s %q: %s %v", c.name, c.gateways, b, lanes)
 		}
 		if len(s.Hosts) != len(c.lanes) {
 			t.Errorf("%s %q: hosts %v", c.name, c.gateways, s.Hosts)
