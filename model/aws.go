@@ -1,6 +1,9 @@
 package model
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // AWS is what was observed of one account and region. Lists are sorted by
 // ARN, listeners by port, rules by priority with the default last.
@@ -64,6 +67,14 @@ type Rule struct {
 
 // IsDefault reports whether r is its listener's default rule.
 func (r Rule) IsDefault() bool { return r.Priority == 0 }
+
+// PriorityText is the priority as the API says it: a number or "default".
+func (r Rule) PriorityText() string {
+	if r.IsDefault() {
+		return "default"
+	}
+	return strconv.Itoa(r.Priority)
+}
 
 // TargetGroup is an ELBv2 target group with its targets and their health.
 type TargetGroup struct {

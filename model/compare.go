@@ -1,7 +1,7 @@
 package model
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -72,14 +72,12 @@ func sameList(a, b JSON, meaning func([]action) []any) bool {
 
 // encoded returns v as JSON with sorted keys. What was decoded from JSON can
 // always be encoded again.
-func encoded(v any) string {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
+func encoded(v any) JSON {
+	j, err := encode(v)
+	if err != nil {
 		return ""
 	}
-	return b.String()
+	return j
 }
 
 func listMeaning(list []action) []any {
@@ -193,7 +191,7 @@ func forwardMeaning(m map[string]any) {
 
 func sortedByText(list []any) []any {
 	list = slices.Clone(list)
-	slices.SortFunc(list, func(a, b any) int { return strings.Compare(encoded(a), encoded(b)) })
+	slices.SortFunc(list, func(a, b any) int { return cmp.Compare(encoded(a), encoded(b)) })
 	return slices.CompactFunc(list, func(a, b any) bool { return encoded(a) == encoded(b) })
 }
 

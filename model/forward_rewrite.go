@@ -80,19 +80,12 @@ func writable(a action) {
 // in writable form, so that a change and its inverse can both be written.
 func stateOf(r Rule) RuleState {
 	return RuleState{
-		Priority:   priorityOf(r),
+		Priority:   r.PriorityText(),
 		Conditions: r.Conditions,
 		Actions:    WritableActions(r.Actions),
 		Transforms: r.Transforms,
 		Tags:       r.Tags,
 	}.Clone()
-}
-
-func priorityOf(r Rule) string {
-	if r.IsDefault() {
-		return "default"
-	}
-	return fmt.Sprint(r.Priority)
 }
 
 // maxWeight is the greatest weight that ELBv2 takes.

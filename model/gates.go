@@ -239,7 +239,7 @@ func (p Plan) open(v Verdict) []HostGate {
 // anew is how blocked hosts are skipped: those that shared a rule with them may
 // then be blocked in turn.
 func (i Intent) Without(keys []HostKey) Intent {
-	skip := keySet(keys)
+	skip := KeySet(keys)
 	i.Hosts = slices.DeleteFunc(slices.Clone(i.Hosts), func(k HostKey) bool { return skip[k] })
 	return i
 }

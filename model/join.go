@@ -165,8 +165,3 @@ func (s *Snapshot) publishedNames(vs VirtualService) []string {
 	}
 	return names
 }
-
-// Compare orders by host, then by lane.
-func (k HostKey) Compare(o HostKey) int {
-	return cmp.Or(cmp.Compare(k.Host, o.Host), cmp.Compare(k.Lane, o.Lane))
-}

@@ -5,8 +5,7 @@ import "encoding/json"
 // Op is the kind of a change, named as the AWS CLI names its command.
 type Op string
 
-// The changes that plans are made of. Later kinds of plan add creation,
-// deletion and priorities.
+// The changes that plans are made of.
 const (
 	OpModifyRule     Op = "modify-rule"
 	OpModifyListener Op = "modify-listener" // the default rule, and a network load balancer's listener
@@ -34,18 +33,12 @@ type Intent struct {
 
 // MarshalJSON writes the intent as the command line documents it.
 func (i Intent) MarshalJSON() ([]byte, error) {
-	hosts := make([]string, 0, len(i.Hosts))
-	for _, h := range i.Hosts {
-		if len(hosts) == 0 || hosts[len(hosts)-1] != h.Host {
-			hosts = append(hosts, h.Host)
-		}
-	}
 	return json.Marshal(struct {
 		Hosts  []string `json:"hosts"`
 		To     SideName `json:"to"`
 		Weight int      `json:"weight"`
 		Rule   string   `json:"rule,omitempty"`
-	}{hosts, i.To, 100, i.Rule})
+	}{hostNames(i.Hosts), i.To, 100, i.Rule})
 }
 
 // Change is one write, with its exact before and after.
@@ -53,7 +46,7 @@ type Change struct {
 	Op       Op
 	Listener string // ARN
 	Rule     string // ARN; "" for modify-listener
-	// Label names the place for people: "alb:443 rule 10", "nlb:443".
+	// Label names the place for people: "alb:443 10", "nlb:443".
 	Label      string
 	Hosts      []HostKey // of the intent that this change moves, sorted
 	AlsoServes []string  // other published names that the rule serves, sorted

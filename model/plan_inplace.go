@@ -198,7 +198,7 @@ func (p *planner) stage(in Intent) []*staged {
 			continue
 		}
 		for _, r := range h.Routes {
-			if in.LoadBalancer != "" && r.LoadBalancer != in.LoadBalancer || in.Listener != "" && r.Listener != in.Listener {
+			if !in.Covers(r) {
 				continue
 			}
 			for _, arn := range r.Switchable {

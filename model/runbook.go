@@ -219,7 +219,7 @@ func (s *Snapshot) shiftStep() (StepState, string) {
 	return state, fmt.Sprintf("%d of %d on new", moved, all)
 }
 
-// finalizeStep counts the rules that still name a group of the old side.
+// finalizeStep counts the rules that name no group of the old side any more.
 func (s *Snapshot) finalizeStep() (StepState, string) {
 	var done, all int
 	for _, lb := range s.AWS.LoadBalancers {
@@ -230,13 +230,7 @@ func (s *Snapshot) finalizeStep() (StepState, string) {
 					continue
 				}
 				all++
-				onlyNew := func(arn string) SideName {
-					if s.sideOfAny(arn) == Old {
-						return Old
-					}
-					return Other
-				}
-				if !switchable(forwards, onlyNew) {
+				if !s.namesOld(forwards) {
 					done++
 				}
 			}
@@ -246,4 +240,11 @@ func (s *Snapshot) finalizeStep() (StepState, string) {
 		return StepTodo, "no rule forwards to either side"
 	}
 	return progress(done, all), fmt.Sprintf("%d of %d rules name the new side alone", done, all)
+}
+
+// namesOld reports whether forwards name a group of any lane's old side.
+func (s *Snapshot) namesOld(forwards []Forward) bool {
+	return slices.ContainsFunc(forwards, func(f Forward) bool {
+		return slices.ContainsFunc(f.Groups, func(g WeightedGroup) bool { return s.sideOfAny(g.ARN) == Old })
+	})
 }

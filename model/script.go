@@ -38,13 +38,3 @@ func Script(changes []Change, region, title string) string {
 }
 
 func comment(b *strings.Builder, s string) { b.WriteString("# " + Line(s) + "\n") }
-
-// hostNames returns the names of sorted keys, each once.
-func hostNames(keys []HostKey) []string {
-	names := make([]string, 0, len(keys))
-	for _, k := range keys {
-		names = append(names, k.Host)
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}

@@ -48,8 +48,7 @@ func (s *Snapshot) Select(sel Selection, to SideName) (Intent, error) {
 		return Intent{}, s.unlessUnread(usage("", "no published host is selected", "`cutover status` lists hosts and their routes"),
 			ResourceVirtualServices, ResourceGateways, ResourceLoadBalancers, ResourceRules, ResourceTargetGroups)
 	}
-	slices.SortFunc(intent.Hosts, HostKey.Compare)
-	intent.Hosts = slices.Compact(intent.Hosts)
+	intent.Hosts = sortedKeys(intent.Hosts)
 	return intent, nil
 }
 

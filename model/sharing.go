@@ -53,7 +53,7 @@ func (p *planner) shared(st *staged) string {
 		byLane[k.Lane] = append(byLane[k.Lane], k)
 	}
 	if n == 0 && len(byLane) > 1 { // A name that is staged in one lane may be another's in the next.
-		own := keySet(st.hosts)
+		own := KeySet(st.hosts)
 		for _, k := range st.view.reach {
 			if len(byLane[k.Lane]) > 0 && !own[k] {
 				names = append(names, k.String())
@@ -109,14 +109,6 @@ func within(value, host string) bool {
 	}
 	tail := value[strings.LastIndexAny(value, "*?")+1:]
 	return strings.HasSuffix(tail, suffix) && len(value) > len(suffix)
-}
-
-func keySet(keys []HostKey) map[HostKey]bool {
-	set := make(map[HostKey]bool, len(keys))
-	for _, k := range keys {
-		set[k] = true
-	}
-	return set
 }
 
 // others returns the names among keys that none of hosts has, sorted.

@@ -143,15 +143,6 @@ func (n NodePorts) Of(k PortKind) int {
 	}
 }
 
-// HostKey identifies a host in a lane. A host published in two lanes has two.
-type HostKey struct {
-	Host string `json:"host"` // the published name, lower case; "*.rest" for a wildcard
-	Lane string `json:"lane"`
-}
-
-// String returns "host (lane)".
-func (k HostKey) String() string { return k.Host + " (" + k.Lane + ")" }
-
 // Host is a hostname that VirtualServices publish through a lane.
 type Host struct {
 	HostKey

@@ -2,7 +2,6 @@ package model
 
 import (
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -166,14 +165,6 @@ func (s *Snapshot) reportRule(r Rule) ReportRule {
 	out := ReportRule{ARN: r.ARN, Priority: r.PriorityText(), Hosts: each(r.Hosts(), Line), Shared: s.Shared(r)}
 	out.Side, out.NewWeight, _ = s.RuleSide("", r)
 	return out
-}
-
-// PriorityText is the priority as the API says it: a number or "default".
-func (r Rule) PriorityText() string {
-	if r.IsDefault() {
-		return "default"
-	}
-	return strconv.Itoa(r.Priority)
 }
 
 // Shared reports whether a rule can serve a name outside one published host:

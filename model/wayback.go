@@ -22,7 +22,7 @@ import (
 // they differ. The plan is empty when there is nothing to take back.
 func WayBack(s *Snapshot, records []Record, keys []HostKey) (Plan, error) {
 	p := Plan{WayBack: true, Verdict: Pass}
-	wanted := keySet(keys)
+	wanted := KeySet(keys)
 	for _, c := range chains(records) {
 		if keys != nil && !c.concerns(wanted) {
 			continue
@@ -146,11 +146,6 @@ func (c chain) back() Change {
 	out.After = c.first().Change.Before.Clone()
 	out.After.Actions = WritableActions(out.After.Actions)
 	return out
-}
-
-func sortedKeys(keys []HostKey) []HostKey {
-	slices.SortFunc(keys, HostKey.Compare)
-	return slices.Compact(keys)
 }
 
 // now returns what a snapshot says of a rule or listener, and whether it holds it.
