@@ -42,6 +42,8 @@ type App struct {
 	stale      staleness
 	lastFault  string
 
+	told        uint64          // the last journal entry that Activity has
+	own         map[string]bool // runs of this console
 	activities  []activity
 	activitySeq int
 	dialogs     []dialog
@@ -81,8 +83,8 @@ func New(cfg Config) *App {
 	a := &App{
 		cfg: cfg, keys: newKeyMap(), now: cfg.Now(), focus: paneHosts,
 		palette: palette16, dark: true, theme: newTheme(palette16, true),
-		progress: map[model.HostKey]progress{},
-		quit:     make(chan struct{}), closeOnce: new(sync.Once),
+		progress: map[model.HostKey]progress{}, own: map[string]bool{},
+		quit: make(chan struct{}), closeOnce: new(sync.Once),
 	}
 	a.arrived = a.now
 	a.panes = newPanes()
@@ -92,7 +94,6 @@ func New(cfg Config) *App {
 	if len(cfg.Notices) > 0 {
 		a.dialogs = append(a.dialogs, newNotice(cfg.Notices))
 	}
-	a.recall(cfg.Journal)
 	for _, n := range cfg.Notices {
 		a.note(styleWarn, model.Line(n), n)
 	}
@@ -212,13 +213,13 @@ func (a *App) fill() {
 
 // explainEmpty says of each pane why it is empty: nothing there, or unread.
 func (a *App) explainEmpty(s *model.Snapshot) {
-	for id, r := range map[paneID]model.Resource{
-		paneGateways: model.ResourceGateways, paneSecrets: model.ResourceSecrets,
-		paneVirtualServices: model.ResourceVirtualServices, paneHosts: model.ResourceVirtualServices,
-		paneRules: model.ResourceLoadBalancers,
+	for id, of := range map[paneID][]model.Resource{
+		paneGateways: {model.ResourceGateways}, paneSecrets: {model.ResourceSecrets, model.ResourceGateways},
+		paneVirtualServices: {model.ResourceVirtualServices}, paneHosts: {model.ResourceVirtualServices, model.ResourceGateways},
+		paneRules: {model.ResourceLoadBalancers, model.ResourceRules},
 	} {
 		a.panes[id].empty = newPanes()[id].empty
-		if p, ok := s.Unreadable(r); ok {
+		if p, ok := unread(s, of...); ok {
 			a.panes[id].empty = "unknown: " + trouble(p) + ", " + model.Line(p.Operation)
 		}
 	}
@@ -250,7 +251,7 @@ func (a *App) resize() {
 			p.columns = hostColumns(box.w)
 			a.stale.hosts = true
 		case paneProbes:
-			p.columns[sparkColumn].fixed = min(max(box.w-34, 8), 60)
+			p.columns[sparkColumn].fixed = min(max(box.w-34, 6), 60)
 			a.stale.probes = true
 		default:
 		}

@@ -17,7 +17,7 @@ const staleAfter = 45 * time.Second
 // drawHeader says where we are, and on the right what time it is and whether
 // what is shown is live.
 func (a *App) drawHeader(g region) {
-	right := cutSpans(a.liveness(), g.r.w*2/3)
+	right := cutSpans(a.liveness(g.r.w*2/3), g.r.w*2/3)
 	n := spansWidth(right)
 	left := cutSpans(a.place(), g.r.w-n-3)
 	g.text(1, 0, left...)
@@ -93,8 +93,8 @@ func foreignEndpoint(endpoint string) string {
 }
 
 // liveness says whether what is shown is live, and else why not and how old
-// it is.
-func (a *App) liveness() []span {
+// it is. Of room columns the age is what counts most.
+func (a *App) liveness(room int) []span {
 	out := []span{{a.now.Format(time.TimeOnly) + " ", styleDim}}
 	age := a.now.Sub(a.arrived)
 	unread := a.unobserved()
@@ -108,11 +108,10 @@ func (a *App) liveness() []span {
 				p = q
 			}
 		}
-		words := problemWords(p)
-		if n := len(unread) - 1; n > 0 {
-			words += fmt.Sprintf(" +%d", n)
-		}
-		return append(out, span{words, styleBad}, span{" · " + ago(a.now.Sub(p.Since)) + " old", styleWarn})
+		words := troubleWords(p, unread)
+		old := " · " + ago(a.now.Sub(p.Since)) + " old"
+		words = cut(words, room-spansWidth(out)-width(old))
+		return append(out, span{words, styleBad}, span{old, styleWarn})
 	case a.ended:
 		return append(out, span{"stopped", styleBad}, span{" · " + ago(age) + " old", styleWarn})
 	case age > staleAfter:
@@ -122,6 +121,31 @@ func (a *App) liveness() []span {
 	default:
 		return append(out, span{"live", styleGood})
 	}
+}
+
+// troubleWords says what cannot be read: of one source what and why, of both
+// that it is both.
+func troubleWords(oldest model.Problem, unread []model.Problem) string {
+	var sources []string
+	first := map[string]string{}
+	for _, p := range unread {
+		if first[p.Source] == "" {
+			sources = append(sources, p.Source)
+			first[p.Source] = trouble(p)
+		}
+	}
+	if len(sources) > 1 {
+		words := make([]string, 0, len(sources))
+		for _, s := range sources {
+			words = append(words, model.Line(s)+": "+first[s])
+		}
+		return strings.Join(words, " · ")
+	}
+	words := problemWords(oldest)
+	if n := len(unread) - 1; n > 0 {
+		words += fmt.Sprintf(" +%d", n)
+	}
+	return words
 }
 
 // unobserved returns the problems for which something cannot be read, so that

@@ -16,6 +16,10 @@ type World struct {
 	States model.HostStates
 	// Records are the changes that the journal holds as applied, oldest first.
 	Records []model.Record
+	// Journal is everything that was recorded, oldest first: what was done
+	// before the console was opened, and what others do beside it, is told in
+	// Activity.
+	Journal []model.Entry
 	// Problems are what cannot be observed at the moment, for the header.
 	Problems []model.Problem
 }
@@ -124,9 +128,6 @@ type Config struct {
 	// Notices are what the operator must know at the start, in words: what
 	// became of a change that an earlier run left unsettled.
 	Notices []string
-	// Journal is what was done before the console was opened, oldest first. It
-	// begins Activity.
-	Journal []model.Entry
 	// ReadOnly takes every change away.
 	ReadOnly bool
 	// Now is the clock; nil means time.Now.

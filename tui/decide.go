@@ -53,16 +53,30 @@ func (a *App) judge(hosts, plan bool) tea.Cmd {
 // takeJudgement shows what the gates say, unless it is of another plan.
 func (a *App) takeJudgement(msg gatesJudged) tea.Cmd {
 	if msg.worst != nil {
-		a.gates = msg.worst
+		a.gates = stillBlocked(a.gates, msg)
 		a.stale.hosts = true
 	}
 	a.plans(func(d *planDialog) {
 		if d.err == nil && msg.plan != "" && d.plan.ID == msg.plan && d.snapshot == msg.snapshot {
-			d.judged(msg.gates)
+			a.judgePlan(d, msg.gates)
 		}
 	})
 	a.judging.busy = false
 	return a.judge(false, false)
+}
+
+// stillBlocked returns the gates that were judged. While they cannot be judged,
+// what blocked a host before is taken to block it still.
+func stillBlocked(before map[model.HostKey]model.Gate, msg gatesJudged) map[model.HostKey]model.Gate {
+	if _, bad := unjudgeable(msg.snapshot); !bad {
+		return msg.worst
+	}
+	for h, g := range before {
+		if g.Verdict == model.Block && msg.worst[h].Verdict != model.Block {
+			msg.worst[h] = g
+		}
+	}
+	return msg.worst
 }
 
 // toggle opens the plan that moves hosts to their other side. Where they are
@@ -190,7 +204,7 @@ func (a *App) compute(d *planDialog) {
 	s := a.world.Snapshot
 	d.snapshot, d.built = s, 0
 	d.wait = a.cfg.Wait
-	d.proving = a.run != nil
+	d.proving, d.unread, d.leaves = a.run != nil, "", 0
 	if d.undo {
 		records := a.records()
 		if !d.all {
@@ -208,8 +222,11 @@ func (a *App) compute(d *planDialog) {
 	intent := model.Intent{Hosts: slices.Clone(d.hosts), To: d.to}
 	slices.SortFunc(intent.Hosts, model.HostKey.Compare)
 	d.plan, d.err = model.NewPlan(s, intent)
+	if p, bad := unjudgeable(s); bad {
+		d.unread = problemWords(p)
+	}
 	if d.err == nil {
-		d.judged(model.Gates(s, d.plan, a.probes.Evidence, a.now))
+		a.judgePlan(d, model.Gates(s, d.plan, a.probes.Evidence, a.now))
 	}
 }
 
@@ -226,10 +243,55 @@ func keySet(hosts []model.HostKey) map[model.HostKey]bool {
 	return set
 }
 
-// judged takes the gates of the dialog's plan.
-func (d *planDialog) judged(gates []model.HostGate) {
+// judgePlan takes the gates of the dialog's plan.
+func (a *App) judgePlan(d *planDialog, gates []model.HostGate) {
 	d.plan, d.err = d.plan.Judged(gates, nil)
 	d.built = 0
+	d.leaves = 0
+	if d.err == nil && d.unread == "" {
+		if going, left := a.without(d); len(going) > 0 {
+			d.leaves = len(left)
+		}
+	}
+}
+
+// blockedHosts returns the hosts that gates block.
+func blockedHosts(p model.Plan) []model.HostKey {
+	var out []model.HostKey
+	for _, g := range p.Blocked() {
+		if !slices.Contains(out, g.Host) {
+			out = append(out, g.Host)
+		}
+	}
+	return out
+}
+
+// without parts the dialog's hosts in those that can go and those that are
+// blocked. Who is bound to a blocked host by a network load balancer is left
+// with it.
+func (a *App) without(d *planDialog) (going, left []model.HostKey) {
+	bound, _ := a.withLane(blockedHosts(d.plan))
+	stay := keySet(bound)
+	for _, h := range d.hosts {
+		if stay[h] {
+			left = append(left, h)
+		} else {
+			going = append(going, h)
+		}
+	}
+	return going, left
+}
+
+// leaveBlocked plans anew without the hosts that are blocked.
+func (a *App) leaveBlocked(d *planDialog) {
+	going, left := a.without(d)
+	if len(going) == 0 {
+		return
+	}
+	d.hosts, d.left = going, append(slices.Clone(d.left), left...)
+	d.top = 0
+	a.compute(d)
+	a.stage(planHosts(d.plan))
 }
 
 // plans calls f with each plan dialog that is open.
@@ -249,7 +311,7 @@ func (a *App) replan() {
 		a.compute(d)
 		if d.plan.ID != before {
 			d.changed = "The world has changed at " + a.now.Format("15:04:05") + ", and the plan with it: read it again."
-			d.typed, d.confirming = "", false
+			d.typed, d.typing, d.hint, d.confirming = "", false, "", false
 			d.unasked = true
 			if a.run == nil {
 				a.stage(planHosts(d.plan))

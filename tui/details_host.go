@@ -21,8 +21,12 @@ func (a *App) aboutHost(k model.HostKey) (string, func(int) []line, []Ref) {
 		{"lane", model.Line(h.Lane), stylePlain},
 		{"traffic", trafficWords(h), sideStyle(string(h.State))},
 	}
-	if st, ok := a.world.States[k]; ok && st.Proof != model.ProofNone {
-		list = append(list, fact{"proof", model.Line(fmt.Sprintf("%s, %s, %s", st.Proof, st.Detail, st.Since.Format(time.TimeOnly))), stylePlain})
+	if st := a.world.States[k].Current(h.State); st.Proof != model.ProofNone {
+		words := st.Detail
+		if !strings.Contains(words, string(st.Proof)) {
+			words = strings.Trim(string(st.Proof)+", "+words, ", ")
+		}
+		list = append(list, fact{"proof", model.Line(words + ", " + st.Since.Format(time.TimeOnly)), stylePlain})
 	}
 	var refs []Ref
 	for _, vs := range h.VirtualServices {

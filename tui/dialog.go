@@ -22,13 +22,16 @@ type (
 	closeDialog struct{}
 	// confirmPlan starts the plan of the plan dialog.
 	confirmPlan struct{}
+	// leaveBlocked plans anew without the hosts that gates block.
+	leaveBlocked struct{}
 	// choose takes an option of a choice.
 	choose struct{ option option }
 )
 
-func (closeDialog) isAction() {}
-func (confirmPlan) isAction() {}
-func (choose) isAction()      {}
+func (closeDialog) isAction()  {}
+func (confirmPlan) isAction()  {}
+func (leaveBlocked) isAction() {}
+func (choose) isAction()       {}
 
 // hint is a key of a dialog and what it does.
 type hint struct{ key, does string }
@@ -131,6 +134,10 @@ func (a *App) act(d dialog, wanted action) tea.Cmd {
 		if p, ok := d.(*planDialog); ok {
 			a.closeTop()
 			return a.start(p.plan)
+		}
+	case leaveBlocked:
+		if p, ok := d.(*planDialog); ok {
+			a.leaveBlocked(p)
 		}
 	case choose:
 		a.closeTop()

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -14,16 +15,24 @@ type planDialog struct {
 	scroller
 	hosts     []model.HostKey
 	to        model.SideName
-	undo, all bool // take back the last run, or everything
+	undo, all bool            // take back the last run, or everything
+	left      []model.HostKey // asked for, and left as gates block them
 
 	snapshot   *model.Snapshot
 	plan       model.Plan
 	err        error
 	wait       time.Duration
 	proving    bool   // a run waits for proof, which ends when this begins
+	unread     string // why gates cannot be judged now
 	changed    string // that the plan is not the one that was opened
 	typed      string
-	confirming bool // the confirming button has the focus, not Cancel
+	typing     bool   // something was typed: the focus is on the word, not on Cancel
+	hint       string // what to type, after something else was
+	confirming bool   // the confirming button has the focus, not Cancel
+
+	// leaves is how many hosts would be left to go without those that are
+	// blocked, 0 when that is no way out.
+	leaves int
 
 	// Changes and commands as lines, for a plan and a width: they are many, and
 	// gates change more often.
@@ -61,7 +70,7 @@ func (d *planDialog) moved() []model.HostKey {
 
 // blocked reports that the plan cannot be confirmed.
 func (d *planDialog) blocked() bool {
-	return d.err != nil || len(d.plan.Changes) == 0 || d.plan.Verdict == model.Block
+	return d.err != nil || d.unread != "" || len(d.plan.Changes) == 0 || d.plan.Verdict == model.Block
 }
 
 // word is what must be typed to confirm, "" where y is enough.
@@ -100,6 +109,9 @@ func (d *planDialog) press(msg tea.KeyPressMsg, k keyMap) action {
 		if matches(msg, k.Press) || msg.String() == "q" {
 			return closeDialog{}
 		}
+		if msg.String() == "s" && d.leaves > 0 {
+			return leaveBlocked{}
+		}
 	case d.types():
 		return d.pressTyped(msg, k)
 	case matches(msg, k.Confirm):
@@ -115,25 +127,33 @@ func (d *planDialog) press(msg tea.KeyPressMsg, k keyMap) action {
 }
 
 // pressTyped takes keys where a word confirms: Enter presses Cancel until
-// something is typed, and confirms once the word is whole.
+// something is typed, and confirms once the word is whole. What does not fit
+// the word is not kept.
 func (d *planDialog) pressTyped(msg tea.KeyPressMsg, k keyMap) action {
+	word := d.word()
 	if matches(msg, k.Press) {
-		switch d.typed {
-		case d.word():
+		switch {
+		case d.typed == word:
 			return confirmPlan{}
-		case "":
+		case !d.typing:
 			return closeDialog{}
 		}
+		d.hint = "type the whole word: " + word
 		return nil
 	}
-	if len(d.typed) < 40 || msg.Text == "" {
-		d.typed = edit(d.typed, msg)
+	d.typed = edit(d.typed, msg)
+	d.typing = d.typing || msg.Text != ""
+	d.hint = ""
+	if !strings.HasPrefix(word, d.typed) {
+		d.typed, d.hint = "", "that does not fit: type "+word
 	}
 	return nil
 }
 
 func (d *planDialog) hints() []hint {
 	switch {
+	case d.blocked() && d.leaves > 0:
+		return []hint{{"s", "go without"}, {"esc", "close"}, {"j k", "scroll"}}
 	case d.blocked():
 		return []hint{{"esc", "close"}, {"j k", "scroll"}}
 	case !d.types():
@@ -155,7 +175,11 @@ func button(label string, focused bool) span {
 
 func (d *planDialog) foot(w int) []line {
 	if d.blocked() {
-		return append([]line{{button("Close", true)}}, d.remedy(w)...)
+		l := line{button("Close", true)}
+		if d.leaves > 0 {
+			l = append(l, span{"   s ", styleKey}, span{"go without " + d.leaving(), stylePlain})
+		}
+		return append([]line{l}, d.remedy(w)...)
 	}
 	verb := "move to " + string(d.to)
 	if d.plan.WayBack {
@@ -176,10 +200,9 @@ func (d *planDialog) foot(w int) []line {
 		return []line{append(l, span{after, styleWarn})}
 	}
 	whole := d.typed == word
-	what := "type "
 	l := line{
-		button("Cancel", d.typed == ""),
-		{"   " + what, stylePlain},
+		button("Cancel", !d.typing),
+		{"   type ", stylePlain},
 		{word, styleKey},
 		{" to " + verb + ": ", stylePlain},
 		{d.typed, styleField},
@@ -188,18 +211,36 @@ func (d *planDialog) foot(w int) []line {
 	if whole {
 		l = append(l, span{"   enter confirms", styleGood})
 	}
-	if after == "" {
-		return []line{l}
+	out := []line{l}
+	if d.hint != "" {
+		out = append(out, line{{d.hint, styleWarn}})
 	}
-	return []line{l, {{after[3:], styleWarn}}}
+	if after != "" {
+		out = append(out, line{{after[3:], styleWarn}})
+	}
+	return out
+}
+
+// leaving says who is left when the others go.
+func (d *planDialog) leaving() string {
+	if blocked := blockedHosts(d.plan); d.leaves == 1 && len(blocked) == 1 {
+		return hostWords(blocked)
+	}
+	return fmt.Sprintf("the %d that are blocked", d.leaves)
 }
 
 // remedy says how a blocked plan could be carried out all the same.
 func (d *planDialog) remedy(w int) []line {
-	if d.err != nil || d.plan.Verdict != model.Block {
+	if d.err != nil || d.unread == "" && d.plan.Verdict != model.Block {
 		return nil
 	}
+	if d.unread != "" {
+		return appendWrapped(nil, w, "", "It can be confirmed once that is read again; nothing is decided on what is not known.", styleWarn)
+	}
 	text := "A gate blocks this plan: it cannot be confirmed here."
+	if d.leaves > 0 {
+		text = "Gates block " + hostNames(blockedHosts(d.plan)) + ": the plan cannot be confirmed with them."
+	}
 	for _, g := range d.plan.Gates {
 		if g.Verdict == model.Block && !g.ID.Overridable() {
 			text += fmt.Sprintf(" The gate %s cannot be overridden.", g.ID)
@@ -209,9 +250,5 @@ func (d *planDialog) remedy(w int) []line {
 	if text[len(text)-11:] != "overridden." {
 		text += " What you know better is overridden on the command line: cutover shift --host … --override GATE=HOST --reason …"
 	}
-	var out []line
-	for _, l := range wrap(text, w) {
-		out = append(out, line{{l, styleWarn}})
-	}
-	return out
+	return appendWrapped(nil, w, "", text, styleWarn)
 }

@@ -134,7 +134,7 @@ func TestTrouble(t *testing.T) {
 			},
 		}
 		d.deliver(mustWorld(t, m))
-		d.sees("kubernetes: denied, list secrets", "+1", "2m old")
+		d.sees("kubernetes: denied · aws: expired · 2m old")
 		d.lacks("live")
 		d.golden("trouble-" + size)
 		d.wait(time.Minute)
@@ -146,7 +146,7 @@ func TestTrouble(t *testing.T) {
 		d.sees("live")
 		d.press("7")
 		d.sees("all observed again")
-		d.lacks("denied, list secrets +")
+		d.lacks("kubernetes: denied ·")
 	})
 }
 

@@ -124,6 +124,7 @@ func (v hostView) rows() []row {
 			},
 			over:   over,
 			search: strings.ToLower(name + " " + lane + " " + lb),
+			name:   strings.ToLower(name),
 			host:   h.HostKey,
 		})
 	}

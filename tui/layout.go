@@ -89,7 +89,7 @@ func arrangeWide(l *layout, w, h int) {
 
 	right := w - left
 	bottom := min(max(body*27/100, 9), 17)
-	probes := right * 56 / 100
+	probes := right * 53 / 100
 	l.boxes[paneHosts] = rect{left, 1, right, body - bottom}
 	l.boxes[paneProbes] = rect{left, 1 + body - bottom, probes, bottom}
 	l.boxes[paneActivity] = rect{left + probes, 1 + body - bottom, right - probes, bottom}

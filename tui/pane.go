@@ -21,6 +21,7 @@ type row struct {
 	// not fit its own, 0 for none; what they show is then left out.
 	over   int
 	search string // lower case, what the filter looks at
+	name   string // lower case, what of it counts first; "" where nothing does
 	host   model.HostKey
 }
 
@@ -105,6 +106,23 @@ func (p *pane) setFilter(s string) {
 	current := p.currentID()
 	p.filter = s
 	p.refilter(current)
+	p.seek(strings.ToLower(s))
+}
+
+// seek moves the cursor to the row that the filter means best: one whose name
+// begins with it, else one whose name has it. A row that has it keeps the cursor.
+func (p *pane) seek(want string) {
+	r, ok := p.current()
+	if want == "" || !ok || strings.Contains(r.name, want) {
+		return
+	}
+	for _, fits := range []func(string, string) bool{strings.HasPrefix, strings.Contains} {
+		if at := slices.IndexFunc(p.shown, func(i int) bool { return fits(p.rows[i].name, want) }); at >= 0 {
+			p.cursor = at
+			p.scroll()
+			return
+		}
+	}
 }
 
 // scroll keeps cursor and window within the rows, and the cursor in view.

@@ -29,6 +29,14 @@ func (d *planDialog) body(w int) []line {
 			out = appendWrapped(out, w, "", model.Line(t), styleWarn)
 		}
 	}
+	if d.unread != "" {
+		out = append(out, nil)
+		out = appendWrapped(out, w, "", "cannot be judged now: "+d.unread, styleBad)
+	}
+	if len(d.left) > 0 {
+		out = append(out, nil)
+		out = appendWrapped(out, w, "", "Left where they are, with what blocks them: "+hostNames(d.left), styleWarn)
+	}
 	d.drawChanges(w)
 	if len(d.plan.Changes) > 1 {
 		out = d.appendBlocks(out, w)
@@ -82,11 +90,11 @@ func (d *planDialog) drawChanges(w int) {
 	}
 	d.drawn, d.changes, d.commands = drawnPlan{d.plan.ID, w}, nil, nil
 	groups := groupSides(d.snapshot)
-	said := map[model.JSON]line{} // Most rules do the same.
-	words := func(actions model.JSON) line {
+	said := map[model.JSON][]line{} // Most rules do the same.
+	words := func(actions model.JSON) []line {
 		l, ok := said[actions]
 		if !ok {
-			l = actionLine(actions, groups, w)
+			l = actionLines(actions, groups, w-12)
 			said[actions] = l
 		}
 		return l
@@ -129,6 +137,8 @@ func (d *planDialog) summary() line {
 	switch {
 	case d.plan.WayBack && len(d.plan.Changes) == 0:
 		verdict = span{"nothing to take back", styleDim}
+	case d.unread != "":
+		verdict = span{"cannot be judged now", styleBad}
 	case d.plan.Verdict == model.Block:
 		verdict = span{"blocked", styleBad}
 	case len(d.plan.Changes) == 0:
@@ -146,29 +156,39 @@ func (d *planDialog) summary() line {
 }
 
 // changeLines shows one change: its place, its hosts, before and after.
-func changeLines(c model.Change, words func(model.JSON) line) []line {
+func changeLines(c model.Change, words func(model.JSON) []line) []line {
 	names := make([]string, 0, len(c.Hosts))
 	for _, h := range c.Hosts {
 		names = append(names, model.Line(h.Host))
 	}
-	return []line{
-		{{"  " + model.Line(c.Label), styleStrong}, {"  " + some(names, 3), stylePlain}},
-		append(line{{"    before  ", styleDim}}, words(c.Before.Actions)...),
-		append(line{{"    after   ", styleDim}}, words(c.After.Actions)...),
+	out := []line{{{"  " + model.Line(c.Label), styleStrong}, {"  " + some(names, 3), stylePlain}}}
+	for _, x := range []struct {
+		head    string
+		actions model.JSON
+	}{{"    before  ", c.Before.Actions}, {"    after   ", c.After.Actions}} {
+		head := x.head
+		for _, l := range words(x.actions) {
+			out = append(out, append(line{{head, styleDim}}, l...))
+			head = strings.Repeat(" ", len(head))
+		}
 	}
+	return out
 }
 
-// actionLine says what actions do: the sides' weights, and the groups.
-func actionLine(actions model.JSON, groups map[string]model.SideName, w int) line {
+// actionLines says what actions do: the sides' weights, and the groups.
+func actionLines(actions model.JSON, groups sides, w int) []line {
 	weights, style := weightWords(actions, groups)
-	if w > 70 {
-		weights = fmt.Sprintf("%-17s", weights)
+	head := span{fmt.Sprintf("%-16s  ", weights), style}
+	var out []line
+	for _, l := range wrap(model.InWords(actions), w-width(head.text)) {
+		out = append(out, line{head, {l, styleDim}})
+		head = span{strings.Repeat(" ", width(head.text)), stylePlain}
 	}
-	return cutSpans(line{{weights, style}, {"  " + model.InWords(actions), styleDim}}, w-12)
+	return out
 }
 
 // weightWords says how actions share traffic between the sides.
-func weightWords(actions model.JSON, groups map[string]model.SideName) (string, style) {
+func weightWords(actions model.JSON, groups sides) (string, style) {
 	word, weight := actionSide(actions, groups)
 	if weight < 0 {
 		return word, styleDim

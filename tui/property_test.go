@@ -144,6 +144,15 @@ func TestSelectionStaysOnItsObject(t *testing.T) {
 		d.press("esc esc") // The second one clears the marks.
 		d.lacks("marked", "/zzz")
 		d.press("/")
+		d.typed("blocked")
+		d.sees("nothing matches /blocked") // Reasons are not what is looked for.
+		d.press("esc /")
+		d.typed("vaul")
+		d.sees("6 Probes: vault-tls")
+		d.press("esc g /")
+		d.typed("e") // The name has one: it keeps the cursor.
+		d.sees("6 Probes: aaa")
+		d.press("esc g /")
 		d.typed("kia")
 		d.press("enter")
 		d.sees("5 Hosts: 2 of 20 on new /kia", "6 Probes: kiali")

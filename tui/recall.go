@@ -2,25 +2,112 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/istio-cutover/cutover/model"
 )
 
-// recall fills Activity with what the journal says was done before the console
-// was opened, so that a restart does not lose the operator's place.
-func (a *App) recall(entries []model.Entry) {
+// recall tells what the journal has and Activity has not: at first what was
+// done before the console was opened, so that a restart does not lose the
+// operator's place, then what others do beside it.
+func (a *App) recall(first bool) {
+	if a.run != nil {
+		return // All that is recorded now is of this run, which tells by itself.
+	}
 	intents := map[uint64]model.Entry{}
-	for _, e := range entries {
+	present := a.activities
+	if first {
+		a.activities = nil // What was before stands before.
+	}
+	for _, e := range a.world.Journal {
 		if e.Kind == model.EntryIntent {
 			intents[e.Seq] = e
 		}
-		if st, text := remembered(e, intents); text != "" {
-			a.note(st, text, listHosts(e.Hosts)+e.Reason)
-			a.activities[len(a.activities)-1].time = e.Time.Local()
+		if e.Seq <= a.told {
+			continue
+		}
+		a.told = e.Seq
+		st, text := remembered(e, intents)
+		if text == "" || a.own[e.Run] {
+			continue
+		}
+		detail := listHosts(e.Hosts) + e.Reason
+		if !first {
+			detail += "\nrecorded by " + strings.Trim(e.Operator.Kube+", "+e.Operator.AWS, ", ")
+		}
+		a.note(st, text, detail)
+		a.activities[len(a.activities)-1].time = e.Time.Local()
+	}
+	if first {
+		a.activities = append(a.activities, present...)
+		a.stale.activity = true
+	}
+}
+
+// tellForeign tells of rules that do something else than a moment ago without
+// anything of ours that explains it.
+func (a *App) tellForeign(before, now *model.Snapshot) {
+	if before == nil || before == now {
+		return
+	}
+	for _, s := range []*model.Snapshot{before, now} {
+		if _, bad := unread(s, model.ResourceLoadBalancers, model.ResourceRules); bad {
+			return
 		}
 	}
+	var ours map[string][]model.Change
+	for _, lb := range now.AWS.LoadBalancers {
+		for _, l := range lb.Listeners {
+			for _, r := range l.Rules {
+				was, ok := before.Rule(r.ARN)
+				if !ok || was.Actions == r.Actions {
+					continue
+				}
+				why := model.Difference(model.RuleState{Actions: was.Actions}, model.RuleState{Actions: r.Actions})
+				if ours == nil {
+					ours = a.ourChanges(before.AWS.ObservedAt)
+				}
+				if why != "" && !explained(ours, r) {
+					a.note(styleWarn, now.RuleLabel(r)+" changed by somebody else: "+why, why)
+				}
+			}
+		}
+	}
+}
+
+// ourChanges returns, by the rule or the listener, the changes that this
+// console makes or has made, and those that the journal has since a time.
+func (a *App) ourChanges(since time.Time) map[string][]model.Change {
+	out := map[string][]model.Change{}
+	add := func(c model.Change) { out[c.Object()] = append(out[c.Object()], c) }
+	if a.run != nil {
+		for _, c := range a.run.plan.Changes {
+			add(c)
+			add(c.Inverse())
+		}
+	}
+	for _, r := range a.unrecorded {
+		add(r.Change)
+	}
+	for _, e := range a.world.Journal {
+		if e.Change != nil && e.Time.After(since.Add(-observing)) {
+			add(*e.Change)
+		}
+	}
+	return out
+}
+
+// explained reports that one of the changes made the rule what it is now.
+func explained(ours map[string][]model.Change, r model.Rule) bool {
+	object := r.ARN
+	if r.IsDefault() {
+		object = r.Listener
+	}
+	return slices.ContainsFunc(ours[object], func(c model.Change) bool {
+		return model.SameMeaning(model.RuleState{Actions: c.After.Actions}, model.RuleState{Actions: r.Actions})
+	})
 }
 
 // remembered puts an entry in the words that the run itself was told in; "" for
@@ -33,7 +120,7 @@ func remembered(e model.Entry, intents map[uint64]model.Entry) (style, string) {
 	switch e.Kind {
 	case model.EntryDone:
 		if i := intents[e.Intent]; i.Change != nil {
-			return stylePlain, fmt.Sprintf("%s switched, %s ok", name, model.Line(i.Change.Label))
+			return stylePlain, fmt.Sprintf("%s switched, %s", name, model.Line(i.Change.Label))
 		}
 	case model.EntryFailed:
 		return styleBad, fmt.Sprintf("failed: %s %s", name, model.Line(e.Reason))
@@ -44,9 +131,9 @@ func remembered(e model.Entry, intents map[uint64]model.Entry) (style, string) {
 		case model.ProofProven:
 			return styleGood, fmt.Sprintf("%s → %s proven", name, e.To)
 		case model.ProofUnconfirmed:
-			return styleWarn, fmt.Sprintf("%s → %s, side unconfirmed", name, e.To)
+			return styleWarn, fmt.Sprintf("%s → %s unconfirmed", name, e.To)
 		case model.ProofUnproven:
-			return styleWarn, fmt.Sprintf("%s → %s, unproven", name, e.To)
+			return styleWarn, fmt.Sprintf("%s → %s unproven", name, e.To)
 		case model.ProofNone:
 		}
 	case model.EntryIntent:

@@ -163,7 +163,7 @@ func ruleRows(s *model.Snapshot) []row {
 	return rows
 }
 
-func ruleRow(label string, r model.Rule, groups map[string]model.SideName) row {
+func ruleRow(label string, r model.Rule, groups sides) row {
 	priority := "def"
 	if !r.IsDefault() {
 		priority = fmt.Sprint(r.Priority)
@@ -192,22 +192,45 @@ func ruleRow(label string, r model.Rule, groups map[string]model.SideName) row {
 	}
 }
 
-// groupSides says on which side of their lanes target groups are.
-func groupSides(s *model.Snapshot) map[string]model.SideName {
-	out := map[string]model.SideName{}
+// sides says on which side of their lanes target groups are.
+type sides struct {
+	of map[string]model.SideName
+	// unread says that lanes are not known whole: a group of none may be of one.
+	unread bool
+}
+
+func groupSides(s *model.Snapshot) sides {
+	out := sides{of: map[string]model.SideName{}}
 	for _, l := range s.Lanes {
 		for _, side := range []model.Side{l.Old, l.New} {
 			for _, arn := range side.TargetGroups {
-				out[arn] = side.Name
+				out.of[arn] = side.Name
 			}
 		}
 	}
+	_, out.unread = unread(s, model.ResourceGateways, model.ResourceServices, model.ResourceNodes, model.ResourceTargetGroups)
 	return out
+}
+
+// unread returns the first of the resources that cannot be read now.
+func unread(s *model.Snapshot, resources ...model.Resource) (model.Problem, bool) {
+	for _, r := range resources {
+		if p, ok := s.Unreadable(r); ok {
+			return p, true
+		}
+	}
+	return model.Problem{}, false
+}
+
+// unjudgeable returns why gates cannot be judged by what is read now.
+func unjudgeable(s *model.Snapshot) (model.Problem, bool) {
+	return unread(s, model.ResourceGateways, model.ResourceVirtualServices, model.ResourceServices,
+		model.ResourceLoadBalancers, model.ResourceRules, model.ResourceTargetGroups)
 }
 
 // actionSide says where actions send traffic, in a word, and how much of it
 // goes to new in percent, -1 when that does not apply.
-func actionSide(actions model.JSON, groups map[string]model.SideName) (word string, newWeight int) {
+func actionSide(actions model.JSON, groups sides) (word string, newWeight int) {
 	forwards, err := model.Forwards(actions)
 	if err != nil {
 		return "unread", -1
@@ -215,7 +238,7 @@ func actionSide(actions model.JSON, groups map[string]model.SideName) (word stri
 	oldSum, newSum, known := 0, 0, false
 	for _, f := range forwards {
 		for _, g := range f.Groups {
-			switch groups[g.ARN] {
+			switch groups.of[g.ARN] {
 			case model.Old:
 				oldSum, known = oldSum+g.Weight, true
 			case model.New:
@@ -225,8 +248,8 @@ func actionSide(actions model.JSON, groups map[string]model.SideName) (word stri
 		}
 	}
 	switch {
-	case !known && len(forwards) > 0:
-		return "other", -1
+	case !known && len(forwards) > 0 && groups.unread:
+		return string(model.StateUnknown), -1
 	case !known:
 		return "other", -1
 	case oldSum+newSum == 0:

@@ -120,6 +120,15 @@ func hostWords(hosts []model.HostKey) string {
 	return count(len(hosts), "host")
 }
 
+// hostNames lists hosts by name.
+func hostNames(hosts []model.HostKey) string {
+	names := make([]string, 0, len(hosts))
+	for _, h := range hosts {
+		names = append(names, model.Line(h.Host))
+	}
+	return some(names, 8)
+}
+
 // short names a host by its first label where no other host begins so, as
 // Activity is narrow.
 func (a *App) short(hosts []model.HostKey) string {

@@ -164,10 +164,15 @@ func TestSeveralHostsNeedTheWord(t *testing.T) {
 		d.press("space space t")
 		d.sees("Move 2 hosts to new", "type shift to move to new", "2 hosts, 2 changes", "[ Cancel ]", "18 pass")
 		d.golden("several-120x40")
-		d.press("y enter")
-		d.sees("Move 2 hosts to new") // y is a letter here, and no whole word.
-		d.press("backspace")
-		d.typed("shift")
+		d.press("y")
+		d.sees("that does not fit: type shift") // y is a letter here, and not of the word.
+		d.press("enter")
+		d.sees("Move 2 hosts to new", "type the whole word: shift")
+		d.typed("shi")
+		d.lacks("type the whole word")
+		d.press("enter")
+		d.sees("Move 2 hosts to new", "type the whole word: shift")
+		d.typed("ft")
 		d.sees("enter confirms")
 		d.press("enter")
 		d.sees("0 of 2 proven")
@@ -189,6 +194,62 @@ func TestBlockedAmongSeveral(t *testing.T) {
 		d.typed("shift")
 		d.press("enter")
 		d.lacks("run in flight")
+	})
+}
+
+func TestGoWithoutTheBlocked(t *testing.T) {
+	bothSizes(t, func(t *testing.T, w, h int, size string) {
+		s := newStepRun()
+		d := live(t, w, h, Config{Run: s.run})
+		d.press("space space j space t n") // grafana is on new already
+		d.lacks("To which side?")
+		d.sees("s go without jira.bigbang.example")
+		d.golden("without-" + size)
+		d.press("s")
+		d.sees("Move 2 hosts to new", "Left where they are", "jira.bigbang.example", "type shift")
+		d.typed("shift")
+		d.press("enter")
+		if len(s.plan.Changes) != 2 || len(s.plan.Intent.Hosts) != 2 {
+			t.Errorf("plan: %+v", s.plan.Intent)
+		}
+		s.finish(d, run.Result{Outcome: run.OutcomeUnchanged})
+	})
+}
+
+func TestWhatCannotBeReadIsNotJudged(t *testing.T) {
+	bothSizes(t, func(t *testing.T, w, h int, size string) {
+		s := newStepRun()
+		d := live(t, w, h, Config{Run: s.run})
+		d.press("t")
+		d.sees("ready")
+		m := standardWorld()
+		m.problems = []model.Problem{{
+			Source: "kubernetes", Operation: "list virtualservices", Kind: model.KindUnreachable, Resource: model.ResourceVirtualServices, Since: testNow(),
+		}}
+		d.deliver(mustWorld(t, m))
+		d.wait(judgeEvery)
+		d.sees("cannot be judged now: kubernetes: lost, list virtualservices", "[ Close ]")
+		d.golden("unjudged-" + size)
+		d.press("y")
+		if d.app.run != nil {
+			t.Fatal("what could not be judged was confirmed")
+		}
+		d.press("esc")
+		d.sees("old 0 blocked: jira/jira") // It was, and nothing says otherwise.
+
+		back := on(t, "argocd")
+		m.problems[0].Resource = model.ResourceGateways
+		m.noLanes = true
+		m.actions["argocd"] = back.Records[0].Change.After.Actions
+		lost := mustJoin(t, m)
+		lost.Records = back.Records
+		d.deliver(lost)
+		d.sees("unknown: lost")
+		d.lacks("no hosts are published")
+		d.press("4 G")
+		d.sees("unknown")
+		d.press("z")
+		d.sees("Take the last run back", "the way back is never blocked", "y take back")
 	})
 }
 

@@ -96,7 +96,10 @@ func (a *App) takeWorld(msg worldArrived) tea.Cmd {
 	var judge tea.Cmd
 	if msg.world.Snapshot != nil {
 		first := a.world.Snapshot == nil
+		before := a.world.Snapshot
 		a.world, a.arrived = msg.world, a.now
+		a.recall(first)
+		a.tellForeign(before, a.world.Snapshot)
 		a.recount()
 		a.stale.world = true
 		a.forgetProgress()

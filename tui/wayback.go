@@ -51,6 +51,7 @@ func (a *App) nameMade(r *runState, result run.Result) {
 	if result.Run == "" {
 		return
 	}
+	a.own[result.Run] = true
 	for i := range a.unrecorded {
 		if a.unrecorded[i].Run == r.name() {
 			a.unrecorded[i].Run = result.Run

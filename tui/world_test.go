@@ -35,6 +35,7 @@ type maker struct {
 	problems  []model.Problem
 	evilNames bool
 	noRules   bool
+	noLanes   bool // Kubernetes has nothing
 }
 
 func standardWorld() maker {
@@ -216,7 +217,11 @@ func (m maker) aws(now time.Time) model.AWS {
 }
 
 func (m maker) world(now time.Time) World {
-	s := model.Join(m.cluster(now), m.aws(now), model.Config{})
+	cluster := m.cluster(now)
+	if m.noLanes {
+		cluster = model.Cluster{Problems: m.problems}
+	}
+	s := model.Join(cluster, m.aws(now), model.Config{})
 	return World{Snapshot: s, States: model.HostStates{}, Problems: m.problems}
 }
 
@@ -245,6 +250,12 @@ func probesOf(w World, now time.Time) ProbeView {
 		v.Series[key] = s
 	}
 	return v
+}
+
+// mustJoin is mustWorld for worlds that may be without hosts.
+func mustJoin(tb testing.TB, m maker) World {
+	tb.Helper()
+	return m.world(testNow())
 }
 
 func mustWorld(tb testing.TB, m maker) World {

@@ -45,11 +45,11 @@ func (g *globals) console(ctx context.Context) error {
 	var feeding sync.WaitGroup
 	feeding.Go(func() { c.feedWorlds(feed) })
 	feeding.Go(func() { c.feedProbes(feed) })
-	past, notices := c.settle(ctx)
+	notices := c.settle(ctx)
 	app := tui.New(tui.Config{
 		Worlds: c.worlds, Probes: c.series, Commands: calls.lines,
 		Run: c.run, Refresh: w.aws.Refresh, Pause: l.engine.Pause, Stage: l.stage,
-		Describe: l.describe, Journal: past, Notices: notices, ReadOnly: g.readOnly, Now: time.Now,
+		Describe: l.describe, Notices: notices, ReadOnly: g.readOnly, Now: time.Now,
 	})
 	_, err = tea.NewProgram(app, tea.WithContext(ctx), tea.WithoutSignalHandler()).Run()
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), quitWithin)
@@ -79,19 +79,19 @@ type console struct {
 
 // settle waits a little for the first snapshot, reads the journal, and settles
 // what an interrupted run left; what it says is shown first of all.
-func (c *console) settle(ctx context.Context) (past []model.Entry, notices []string) {
+func (c *console) settle(ctx context.Context) (notices []string) {
 	first, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	s, err := c.await(first, func(*model.Snapshot) bool { return true })
 	if err != nil || s == nil {
-		return nil, nil // The header says what cannot be reached.
+		return nil // The header says what cannot be reached.
 	}
-	past, err = c.entries(s)
+	past, err := c.entries(s)
 	if err != nil {
-		return past, []string{model.Line(err.Error())}
+		return []string{model.Line(err.Error())}
 	}
 	if len(model.Unsettled(past)) == 0 {
-		return past, nil
+		return nil
 	}
 	var settled []run.Settled
 	if c.globals.readOnly {
@@ -109,7 +109,7 @@ func (c *console) settle(ctx context.Context) (past []model.Entry, notices []str
 	if err != nil {
 		notices = append(notices, model.Line(err.Error()))
 	}
-	return past, notices
+	return notices
 }
 
 // run carries a plan out for the console, holding the journal's lock meanwhile.
@@ -159,7 +159,7 @@ func (c *console) feedWorlds(ctx context.Context) {
 		if s != nil {
 			entries, _ := c.entries(s) // Its trouble was said at the start, and stops a run.
 			newest(c.worlds, tui.World{
-				Snapshot: s, States: model.HostStatesOf(entries), Records: model.Records(entries), Problems: s.Problems,
+				Snapshot: s, States: model.HostStatesOf(entries), Records: model.Records(entries), Journal: entries, Problems: s.Problems,
 			})
 		}
 		select {
