@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -47,6 +48,7 @@ func classify(operation, object string, err, last error) *model.Error {
 		e.Kind, e.Message, e.Remedy = model.KindAccess, noCredentials.Error(), remedyLogin
 	case errors.As(err, &api):
 		describe(e, api, err)
+		e.Refused = e.Refused && last == nil // An earlier attempt may have got through.
 	case errors.Is(err, errNoToken):
 		e.Kind, e.Message, e.Remedy = model.KindThrottled, errNoToken.Error(), remedyThrottled
 	case errors.As(err, &deserialization):
@@ -78,9 +80,11 @@ func describe(e *model.Error, api smithy.APIError, err error) {
 	if errors.As(err, &response) {
 		status = response.HTTPStatusCode()
 	}
+	// Of a request that took too long nobody knows what became of it.
+	e.Refused = status >= 400 && status < 500 && status != http.StatusRequestTimeout
 	_, throttled := retry.DefaultThrottleErrorCodes[code]
 	switch {
-	case throttled || status == 429:
+	case throttled || status == http.StatusTooManyRequests:
 		e.Kind, e.Remedy = model.KindThrottled, remedyThrottled
 	case refused(code):
 		e.Kind, e.Remedy = model.KindAccess, remedyLogin

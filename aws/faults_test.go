@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -386,5 +387,37 @@ func TestCABundleIsHonoured(t *testing.T) {
 	}
 	if err := sim.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestRefusedMeansThatNothingWasChanged: only an answer to the only attempt
+// is certain.
+func TestRefusedMeansThatNothingWasChanged(t *testing.T) {
+	refusal := failing(400, "InvalidConfigurationRequest", "stickiness")
+	for name, test := range map[string]struct {
+		faults  []fault // by attempt
+		refused bool
+	}{
+		"refused":                {[]fault{refusal}, true},
+		"denied":                 {[]fault{failing(403, "AccessDenied", "no")}, true},
+		"trouble of AWS's own":   {[]fault{failing(500, "InternalFailure", "oops")}, false},
+		"no answer":              {[]fault{silent}, false},
+		"refused after an error": {[]fault{failing(500, "InternalFailure", "oops"), refusal}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, Options{}, func(t *testing.T, w *smallWorld) {
+				attempt := 0
+				w.set("ModifyRule", func(r *http.Request) (*http.Response, error) {
+					attempt++
+					return test.faults[min(attempt, len(test.faults))-1](r)
+				})
+				change := model.Change{Op: model.OpModifyRule, Listener: w.listener, Rule: w.rule}
+				change.After.Actions = `[{"Type":"forward","TargetGroupArn":"arn:none"}]`
+				var e *model.Error
+				if err := w.client.Write(t.Context(), change); !errors.As(err, &e) || e.Refused != test.refused {
+					t.Errorf("refused %v after %d attempts: %v", e != nil && e.Refused, attempt, err)
+				}
+			})
+		})
 	}
 }

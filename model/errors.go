@@ -32,6 +32,9 @@ type Error struct {
 	Message   string // the cause in words
 	Remedy    string // what the operator can do; may be empty
 	Err       error  // the underlying error; may be nil
+	// Refused says that the other end has answered that it does not do it: a
+	// write has certainly changed nothing. False is "not known".
+	Refused bool
 }
 
 // Error returns "operation: object: cause" on one line, without control characters.

@@ -18,7 +18,7 @@ type Runner struct {
 	Journal Journal
 	Judge   Judge
 	Prove   Prover // nil: proof is not sought
-	Narrow  Narrow // nil: SkipBlocked is refused
+	Narrow  Narrow // nil: SkipBlocked leaves nobody, what blocks refuses the plan
 	// Script renders the whole way back of changes as a shell script.
 	Script func(run string, changes []model.Change) string
 	Now    func() time.Time
@@ -70,6 +70,11 @@ type execution struct {
 type applied struct {
 	change model.Change
 	at     time.Time // when it was read back: proof begins after it
+}
+
+// moves reports whether the change moves one of the hosts.
+func (a applied) moves(hosts map[model.HostKey]bool) bool {
+	return slices.ContainsFunc(a.change.Hosts, func(h model.HostKey) bool { return hosts[h] })
 }
 
 func (x *execution) execute(ctx context.Context) Result {
@@ -213,6 +218,10 @@ func unlessGone(c model.Change, err error) error {
 // refused reports whether a failed write certainly changed nothing. After any
 // other failure it may still arrive.
 func refused(err error) bool {
+	var e *model.Error
+	if errors.As(err, &e) && e.Refused {
+		return true
+	}
 	switch model.KindOf(err) {
 	case model.KindAccess, model.KindUsage, model.KindNotFound, model.KindThrottled:
 		return true
@@ -333,7 +342,7 @@ func (x *execution) putBack(ctx context.Context, i int, cause error) Result {
 	isUnsettled := errors.As(cause, &unsettled)
 	kept := x.applied[:0:0]
 	for _, a := range slices.Backward(x.applied) {
-		if !slices.ContainsFunc(a.change.Hosts, func(h model.HostKey) bool { return together[h] }) {
+		if !a.moves(together) {
 			kept = append(kept, a)
 			continue
 		}
@@ -374,7 +383,7 @@ func (x *execution) unfinished(i int) map[model.HostKey]bool {
 	for grown := -1; grown < len(hosts); {
 		grown = len(hosts)
 		for _, a := range x.applied {
-			if !slices.ContainsFunc(a.change.Hosts, func(h model.HostKey) bool { return hosts[h] }) {
+			if !a.moves(hosts) {
 				continue
 			}
 			for _, h := range a.change.Hosts {

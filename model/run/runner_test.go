@@ -242,6 +242,17 @@ func TestWhatIsReadBackCounts(t *testing.T) {
 	}
 }
 
+// TestARefusedWriteIsNotWaitedFor: it is not a late write that may still arrive.
+func TestARefusedWriteIsNotWaitedFor(t *testing.T) {
+	aws, j := newAWS("10"), &fakeJournal{}
+	refusal := &model.Error{Kind: model.KindInternal, Operation: "ModifyRule", Message: "stickiness", Refused: true}
+	aws.onWrite = func(int, model.Change) (bool, error) { return false, refusal }
+	result, _ := execute(t, runner(aws, j), plan(change("10", hostA)), Options{})
+	if !errors.Is(result.Err, refusal) || result.Outcome != OutcomeUnchanged || j.kinds() != "intent failed" || aws.reads != 2 {
+		t.Errorf("outcome %v after %d reads, journal %q (%v)", result.Outcome, aws.reads, j.kinds(), result.Err)
+	}
+}
+
 func TestDriftBetweenWriteAndReadBack(t *testing.T) {
 	aws, j := newAWS("10"), &fakeJournal{}
 	aws.onWrite = func(_ int, c model.Change) (bool, error) {
