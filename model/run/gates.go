@@ -21,11 +21,10 @@ func (x *execution) awaitGates(ctx context.Context) error {
 			return err
 		}
 		x.plan = p
-		waiting := open(p, model.Wait)
-		blocked := open(p, model.Block)
+		waiting, blocked := p.Waiting(), p.Blocked()
 		stop := len(blocked) > 0
 		if x.skips() { // A host that is left anyway is not waited for.
-			stop, waiting = false, beside(waiting, hostsOf(blocked))
+			stop, waiting = false, beside(waiting, blocked)
 		}
 		if stop || len(waiting) == 0 || !x.Now().Before(deadline) {
 			return x.admit(ctx, blocked, waiting)
@@ -54,7 +53,7 @@ func (x *execution) admit(ctx context.Context, blocked, waiting []model.HostGate
 		}
 		x.skipped = append(append(x.skipped, left...), drawn(x.plan, p, left)...)
 		x.plan = p
-		blocked, waiting = open(p, model.Block), open(p, model.Wait)
+		blocked, waiting = p.Blocked(), p.Waiting()
 	}
 	if len(blocked)+len(waiting) == 0 {
 		return nil
@@ -66,8 +65,9 @@ func (x *execution) admit(ctx context.Context, blocked, waiting []model.HostGate
 // what they share with a host that was left cannot move without it.
 func drawn(before, after model.Plan, left []model.HostGate) []model.HostGate {
 	var out []model.HostGate
+	accounted := model.KeySet(slices.Concat(after.Intent.Hosts, hostsOf(left)))
 	for _, h := range before.Intent.Hosts {
-		if slices.Contains(after.Intent.Hosts, h) || slices.Contains(hostsOf(left), h) {
+		if accounted[h] {
 			continue
 		}
 		out = append(out, model.HostGate{Host: h, Gate: model.Gate{
@@ -80,9 +80,10 @@ func drawn(before, after model.Plan, left []model.HostGate) []model.HostGate {
 // skips reports whether hosts that may not go are left out.
 func (x *execution) skips() bool { return x.options.SkipBlocked && x.Narrow != nil }
 
-// beside returns the gates of other hosts.
-func beside(gates []model.HostGate, hosts []model.HostKey) []model.HostGate {
-	return slices.DeleteFunc(gates, func(g model.HostGate) bool { return slices.Contains(hosts, g.Host) })
+// beside returns the gates of hosts that have none among others.
+func beside(gates, others []model.HostGate) []model.HostGate {
+	hosts := model.KeySet(hostsOf(others))
+	return slices.DeleteFunc(gates, func(g model.HostGate) bool { return hosts[g.Host] })
 }
 
 func refusal(blocked, waiting []model.HostGate) error {
@@ -106,12 +107,10 @@ func refusal(blocked, waiting []model.HostGate) error {
 func (x *execution) judgeRest(ctx context.Context, i int) error {
 	rest := x.plan
 	rest.Changes = x.plan.Changes[i:]
-	hosts := rest.Changes[0].Hosts
-	begun := slices.ContainsFunc(x.applied, func(a applied) bool {
-		return slices.ContainsFunc(a.change.Hosts, func(h model.HostKey) bool { return slices.Contains(hosts, h) })
-	})
+	hosts := model.KeySet(rest.Changes[0].Hosts)
+	begun := slices.ContainsFunc(x.applied, func(a applied) bool { return a.moves(hosts) })
 	here := func(gates []model.HostGate) []model.HostGate {
-		return slices.DeleteFunc(gates, func(g model.HostGate) bool { return !slices.Contains(hosts, g.Host) })
+		return slices.DeleteFunc(gates, func(g model.HostGate) bool { return !hosts[g.Host] })
 	}
 	deadline := x.Now().Add(x.options.Wait)
 	said := ""
@@ -120,7 +119,7 @@ func (x *execution) judgeRest(ctx context.Context, i int) error {
 		if err != nil {
 			return err
 		}
-		blocked, waiting := here(open(p, model.Block)), here(open(p, model.Wait))
+		blocked, waiting := here(p.Blocked()), here(p.Waiting())
 		switch {
 		case len(blocked)+len(waiting) == 0:
 			return nil
@@ -143,21 +142,13 @@ func (x *execution) sayWaiting(waiting []model.HostGate, said string) string {
 	return text
 }
 
-// open returns the gates with the verdict that are not overridden.
-func open(p model.Plan, v model.Verdict) []model.HostGate {
-	var out []model.HostGate
-	for _, g := range p.Gates {
-		if g.Verdict == v && g.Overridden == "" {
-			out = append(out, g)
-		}
-	}
-	return out
-}
-
+// hostsOf returns the hosts of gates, each once, in their order.
 func hostsOf(gates []model.HostGate) []model.HostKey {
+	seen := map[model.HostKey]bool{}
 	var out []model.HostKey
 	for _, g := range gates {
-		if !slices.Contains(out, g.Host) {
+		if !seen[g.Host] {
+			seen[g.Host] = true
 			out = append(out, g.Host)
 		}
 	}

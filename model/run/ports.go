@@ -37,10 +37,11 @@ type Move struct {
 	After   time.Time      // when the last of them was read back
 }
 
-// Prover shows that requests for the host through what the changes changed,
-// begun after they were read back, are answered by the side. It reports on its way and
-// returns when proven, when it finds that the side cannot be told
-// (ProofUnconfirmed), or unproven when ctx ends. It may be called concurrently.
+// Prover shows that requests for a moved host, begun after its changes were
+// read back and sent through what they changed, are answered by the side. It
+// reports on its way and returns when proven, when it finds that the side cannot
+// be told (ProofUnconfirmed), or unproven when ctx ends. It may be called
+// concurrently.
 type Prover func(ctx context.Context, m Move, report func(Proving)) Proving
 
 // Judge gives the plan's gates by the newest observation, overrides applied.
