@@ -183,7 +183,7 @@ func (a *App) fill() {
 	if a.stale.world || a.stale.hosts {
 		view := hostView{
 			s, a.world.States, a.gates, a.probes.Series, a.progress, a.order,
-			hosts.columns[trafficColumn].fixed - besideBar, hosts.columns[gateColumn].fixed > 0,
+			hosts.columns[trafficColumn].fixed - besideBar, a.run != nil, hosts.columns[gateColumn].fixed > 0,
 		}
 		hosts.setRows(view.rows())
 	}

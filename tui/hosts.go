@@ -87,6 +87,7 @@ type hostView struct {
 	progress map[model.HostKey]progress
 	order    order
 	bar      int
+	running  bool // a run is in flight
 	// reasons says that the gates column has room for what blocks a host.
 	reasons bool
 }
@@ -184,9 +185,14 @@ func (v hostView) balancer(h model.Host) string {
 
 // traffic says where the host's traffic goes; beside it what is still open about
 // its last change, or what stands in the way of moving it. While a run does
-// something with the host, it says that.
+// something with the host, it says that; what failed stands beside the state
+// once the run has ended.
 func (v hostView) traffic(h model.Host) field {
-	if p, ok := v.progress[h.HostKey]; ok {
+	p, ok := v.progress[h.HostKey]
+	switch {
+	case ok && p.style == styleBad && !v.running:
+		return append(v.share(h, false), span{" " + p.word, p.style})
+	case ok:
 		return text(p.word, p.style)
 	}
 	switch p := v.states[h.HostKey].Current(h.State).Proof; p {

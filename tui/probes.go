@@ -66,7 +66,7 @@ func probeRows(h model.HostKey, v ProbeView, sparkWidth int) []row {
 	if about != nil {
 		line("how", sparkColumn, nil, text(probingWords(*about), styleDim))
 		for _, n := range nodeResults(h, v.Evidence) {
-			line("node "+n.node, sparkColumn, nil, n.words())
+			line("node "+n.node, sparkColumn, nil, n.words(min(max(sparkWidth, 10), 14)))
 		}
 	}
 	return rows
@@ -95,9 +95,10 @@ type nodeResult struct {
 	sides map[model.Path]model.ProbeResult
 }
 
-func (n nodeResult) words() field {
+// words names the node in w columns; both ends of a name tell nodes apart.
+func (n nodeResult) words(w int) field {
 	name, _, _ := strings.Cut(n.node, ".")
-	f := field{{cutMiddle(model.Line(name), 14), stylePlain}}
+	f := field{{cutMiddle(model.Line(name), w), stylePlain}}
 	for _, p := range []model.Path{model.PathOld, model.PathNew} {
 		r, ok := n.sides[p]
 		if !ok {

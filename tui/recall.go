@@ -120,7 +120,7 @@ func remembered(e model.Entry, intents map[uint64]model.Entry) (style, string) {
 	switch e.Kind {
 	case model.EntryDone:
 		if i := intents[e.Intent]; i.Change != nil {
-			return stylePlain, fmt.Sprintf("%s switched, %s", name, model.Line(i.Change.Label))
+			return stylePlain, fmt.Sprintf("%s %s, %s", name, madeWord(i.WayBack), model.Line(i.Change.Label))
 		}
 	case model.EntryFailed:
 		return styleBad, fmt.Sprintf("failed: %s %s", name, model.Line(e.Reason))

@@ -222,7 +222,7 @@ func (a *App) takeEvent(e run.Event) {
 		a.status = status{} // What it answered while this was written is over.
 		a.made(e)
 		a.setProgress(hosts, a.switchedWord(e, detail), styleWarn)
-		a.note(stylePlain, fmt.Sprintf("%s switched, %s", name, change), detail+"\n"+listHosts(hosts))
+		a.note(stylePlain, fmt.Sprintf("%s %s, %s", name, madeWord(a.run.plan.WayBack), change), detail+"\n"+listHosts(hosts))
 	case run.Proven:
 		a.takeProof(e, hosts, name, detail, to)
 	case run.Failed:
@@ -242,6 +242,14 @@ func (a *App) takeEvent(e run.Event) {
 		a.note(styleWarn, fmt.Sprintf("%s put back, %s", name, change), e.Detail)
 	case run.Done:
 	}
+}
+
+// madeWord says what a change that was read back did with its hosts.
+func madeWord(wayBack bool) string {
+	if wayBack {
+		return "restored"
+	}
+	return "switched"
 }
 
 func (a *App) takeProof(e run.Event, hosts []model.HostKey, name, detail string, to model.SideName) {

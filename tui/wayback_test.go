@@ -54,7 +54,7 @@ func TestProofDoesNotHoldTheWayBack(t *testing.T) {
 				s.finish(d, run.Result{Outcome: run.OutcomeRolledBack, WayBack: true})
 				d.sees("taken back")
 				d.press("7")
-				d.sees("run is being stopped", "argocd → old: way back")
+				d.sees("run is being stopped", "argocd → old: way back", "argocd restored, alb:443 10")
 			})
 		})
 	}
@@ -144,6 +144,7 @@ func TestWayBackNamesDrift(t *testing.T) {
 		d.sees("left: somebody else changed it")
 		s.finish(d, run.Result{Outcome: run.OutcomeUnchanged, WayBack: true, Err: errors.Join(drift)})
 		d.sees("left as somebody else changed it: alb:443 10")
+		d.sees("split 30 left: somebody")
 		d.lacks("recovery")
 		d.press("7 enter")
 		d.sees("rollback --force")
