@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"sigs.k8s.io/yaml"
 
 	"github.com/istio-cutover/cutover/aws"
@@ -195,7 +194,7 @@ func (w *wired) journal(s *model.Snapshot) (*journal.Journal, error) {
 			Remedy:  "check the kubeconfig context and the connection to the API server",
 		}
 	}
-	account := accountOf(s.AWS)
+	account := s.AWS.Account.Account
 	if known := journal.Accounts(w.state, uid); account == "" && len(known) == 1 {
 		account = known[0] // Who we are can be out of reach while the way back is not.
 	}
@@ -207,19 +206,6 @@ func (w *wired) journal(s *model.Snapshot) (*journal.Journal, error) {
 		}
 	}
 	return journal.Open(w.state, journal.Key{Cluster: uid, Account: account}), nil
-}
-
-// accountOf is the caller's account, else that of what was observed.
-func accountOf(a model.AWS) string {
-	if a.Account.Account != "" {
-		return a.Account.Account
-	}
-	for _, lb := range a.LoadBalancers {
-		if parsed, err := arn.Parse(lb.ARN); err == nil {
-			return parsed.AccountID
-		}
-	}
-	return ""
 }
 
 // entries reads the journal; the world may have none yet.
