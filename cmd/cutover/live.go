@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -31,7 +32,7 @@ type live struct {
 	changed chan struct{} // closed and replaced at each change
 }
 
-// watch starts watching; close ends it. probe says whether hosts are probed
+// watch starts watching; end ends it. probeAll says whether hosts are probed
 // without being staged.
 func (w *wired) watch(ctx context.Context, limits probes.Limits, probeAll bool) *live {
 	ctx, stop := context.WithCancel(ctx)
@@ -78,15 +79,8 @@ func (l *live) aim() {
 		return
 	}
 	targets := model.ProbeTargets(l.joined, l.staged)
-	if l.only != nil {
-		// A command needs what its gates judge; proof asks the load balancer itself.
-		kept := targets[:0:0]
-		for _, t := range targets {
-			if l.only[t.Host] && t.Path != model.PathLoadBalancer {
-				kept = append(kept, t)
-			}
-		}
-		targets = kept
+	if l.only != nil { // A command needs what its gates judge.
+		targets = nodePortTargets(targets, l.only)
 	}
 	l.engine.SetTargets(targets)
 }
@@ -103,12 +97,9 @@ func laneGroups(s *model.Snapshot) []string {
 func (l *live) stage(hosts []model.HostKey) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.staged = map[model.HostKey]bool{}
-	for _, h := range hosts {
-		l.staged[h] = true
-		if l.only != nil {
-			l.only[h] = true
-		}
+	l.staged = model.KeySet(hosts)
+	if l.only != nil {
+		maps.Copy(l.only, l.staged)
 	}
 	l.aim()
 }
@@ -156,19 +147,19 @@ func (l *live) first(ctx context.Context) (*model.Snapshot, error) {
 // judge gives a plan its gates by the newest snapshot and probes.
 func (l *live) judge(p model.Plan, overrides []model.Override) (model.Plan, error) {
 	s := l.snapshot()
+	moved := map[model.HostKey]bool{}
+	for _, c := range p.Changes {
+		for _, k := range c.Hosts {
+			moved[k] = true
+		}
+	}
+	// Of a host that is on the wanted side already and that the plan leaves alone
+	// no gate has anything to hold.
 	gates := slices.DeleteFunc(model.Gates(s, p, l.engine.Evidence(), time.Now()), func(g model.HostGate) bool {
-		return there(s, p, g.Host)
+		h, _ := s.Host(g.Host)
+		return h.State == model.State(p.Intent.To) && !moved[g.Host]
 	})
 	return p.Judged(gates, overrides)
-}
-
-// there reports that a host is on the wanted side already and the plan leaves
-// it alone: no gate has anything to hold.
-func there(s *model.Snapshot, p model.Plan, k model.HostKey) bool {
-	h, _ := s.Host(k)
-	return h.State == model.State(p.Intent.To) && !slices.ContainsFunc(p.Changes, func(c model.Change) bool {
-		return slices.Contains(c.Hosts, k)
-	})
 }
 
 // gather waits until every NodePort target of the staged hosts has been probed
@@ -176,13 +167,18 @@ func there(s *model.Snapshot, p model.Plan, k model.HostKey) bool {
 func (l *live) gather(ctx context.Context, hosts []model.HostKey, limit time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	wanted := map[model.HostKey]bool{}
-	for _, h := range hosts {
-		wanted[h] = true
-	}
+	wanted := model.KeySet(hosts)
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for !l.gathered(wanted) {
+	var s *model.Snapshot
+	var needed []model.ProbeTarget
+	for {
+		if now := l.snapshot(); now != s {
+			s, needed = now, nodePortTargets(model.ProbeTargets(now, nil), wanted)
+		}
+		if l.gathered(needed) {
+			return
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -191,12 +187,16 @@ func (l *live) gather(ctx context.Context, hosts []model.HostKey, limit time.Dur
 	}
 }
 
-func (l *live) gathered(wanted map[model.HostKey]bool) bool {
+// gathered reports whether every target has been probed as often as gates ask.
+func (l *live) gathered(targets []model.ProbeTarget) bool {
 	evidence := l.engine.Evidence()
-	for _, t := range model.ProbeTargets(l.snapshot(), nil) {
-		if wanted[t.Host] && t.Path != model.PathLoadBalancer && len(evidence[t]) < model.K {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(targets, func(t model.ProbeTarget) bool { return len(evidence[t]) < model.K })
+}
+
+// nodePortTargets returns those targets of hosts that gates judge; proof asks the
+// load balancer itself.
+func nodePortTargets(targets []model.ProbeTarget, hosts map[model.HostKey]bool) []model.ProbeTarget {
+	return slices.DeleteFunc(targets, func(t model.ProbeTarget) bool {
+		return !hosts[t.Host] || t.Path == model.PathLoadBalancer
+	})
 }

@@ -87,11 +87,11 @@ func (g *globals) probe(ctx context.Context, sel selection, f probeFlags) error 
 	if err != nil {
 		return err
 	}
-	targets := model.ProbeTargets(s, nil)
-	targets = slices.DeleteFunc(targets, func(t model.ProbeTarget) bool {
+	hosts := model.KeySet(intent.Hosts)
+	targets := slices.DeleteFunc(model.ProbeTargets(s, nil), func(t model.ProbeTarget) bool {
 		asked := slices.Contains(f.sides, string(t.Path))
 		// What is compared is compared with old.
-		return !slices.Contains(intent.Hosts, t.Host) || !asked && t.Path != model.PathOld
+		return !hosts[t.Host] || !asked && t.Path != model.PathOld
 	})
 	r := &probing{globals: g, flags: f, prober: w.prober, old: map[reference]model.ProbeResult{}, sums: map[probes.Key]*sum{}}
 	if err := r.run(ctx, targets); err != nil {

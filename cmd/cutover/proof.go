@@ -149,8 +149,8 @@ func (l *live) entrances(m run.Move) []entrance {
 		return nil
 	}
 	var out []entrance
-	for _, t := range model.ProbeTargets(s, nil) {
-		if t.Host != m.Host || t.Path != model.PathLoadBalancer {
+	for _, t := range model.HostTargets(s, m.Host) {
+		if t.Path != model.PathLoadBalancer {
 			continue
 		}
 		for _, route := range h.Routes {

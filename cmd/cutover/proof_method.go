@@ -151,8 +151,8 @@ func (l *live) byCertificate(host model.HostKey) *proofMethod {
 
 // nodePort is a NodePort target of the side to try things on.
 func (l *live) nodePort(host model.HostKey, side model.SideName) *model.ProbeTarget {
-	for _, t := range model.ProbeTargets(l.snapshot(), nil) {
-		if t.Host == host && t.Path == model.Path(side) {
+	for _, t := range model.HostTargets(l.snapshot(), host) {
+		if t.Path == model.Path(side) {
 			return &t
 		}
 	}

@@ -48,10 +48,11 @@ func (l *live) recorded(ctx context.Context, s *model.Snapshot, mayWrite bool) (
 // hosts alone.
 func unproven(s *model.Snapshot, entries []model.Entry, intent model.Intent) []model.Change {
 	states := model.HostStatesOf(entries)
+	asked := model.KeySet(intent.Hosts)
 	missing := func(k model.HostKey) bool {
 		h, _ := s.Host(k)
 		proof := states[k].Current(h.State).Proof
-		return slices.Contains(intent.Hosts, k) && states[k].To == intent.To && (proof == model.ProofUnproven || proof == model.ProofUnconfirmed)
+		return asked[k] && states[k].To == intent.To && (proof == model.ProofUnproven || proof == model.ProofUnconfirmed)
 	}
 	newest := map[model.Ref]model.Change{}
 	var order []model.Ref
