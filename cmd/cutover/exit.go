@@ -9,7 +9,7 @@ import (
 	"github.com/istio-cutover/cutover/model/run"
 )
 
-// The exit codes that are not the code of an error's kind.
+// The exit codes that scripts rely on (CLI.md).
 const (
 	exitDone        = 0
 	exitFailed      = 1

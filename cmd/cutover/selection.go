@@ -24,7 +24,7 @@ func (f *selection) empty() bool {
 	return len(f.Hosts) == 0 && f.Lane == "" && !f.All && f.Rule == "" && f.LoadBalancer == "" && f.Listener == ""
 }
 
-// complete lists published hosts for the shell.
+// completeHosts lists published hosts for the shell.
 func (g *globals) completeHosts(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	w, err := g.wire(cmd.Context(), nil)
 	if err != nil {
