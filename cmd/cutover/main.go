@@ -22,14 +22,24 @@ var (
 )
 
 func main() {
-	// A reader of our output that goes away must not end a run between its
-	// writes; writing to it fails instead, and that is all.
-	signal.Ignore(syscall.SIGPIPE)
-	// SIGHUP is a lost SSH session: a run ends between two changes, as by ctrl-c.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := interruptible(context.Background())
 	code := Main(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
 	stop()
 	os.Exit(code)
+}
+
+// interruptible returns a context that ends when the operator wants the program
+// to: a run ends between two changes then.
+func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+	// A reader of our output that goes away must not end a run between its
+	// writes; writing to it fails instead, and that is all.
+	signal.Ignore(syscall.SIGPIPE)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	// SIGHUP is a lost SSH session; under nohup the run is meant to outlive it.
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signal.NotifyContext(ctx, signals...)
 }
 
 // streams are the standard streams of a command.
