@@ -29,7 +29,7 @@ func command(operation, region string, input any) string {
 			words = append(words, arguments(value)...)
 		}
 	}
-	words = append(words, "--region", quote(region))
+	words = append(words, "--region", model.ShellQuote(region))
 	return model.Line(strings.Join(words, " "))
 }
 
@@ -56,23 +56,12 @@ func argument(value any) string {
 		// The value came from plain, which makes nothing that has no JSON.
 		text, err := model.CanonicalOf(value)
 		if err != nil {
-			return quote(err.Error())
+			return model.ShellQuote(err.Error())
 		}
-		return quote(string(text))
+		return model.ShellQuote(string(text))
 	default:
-		return quote(fmt.Sprint(value))
+		return model.ShellQuote(fmt.Sprint(value))
 	}
-}
-
-// quote makes s one word for a POSIX shell.
-func quote(s string) string {
-	safe := func(r rune) bool {
-		return r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_./:=,@%+", r))
-	}
-	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !safe(r) }) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // kebab turns the API's names into the CLI's: "TargetGroupArns" into

@@ -240,12 +240,7 @@ func (r *round) readRules(ctx context.Context, listener string) error {
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(rules, func(a, b model.Rule) int {
-		if a.IsDefault() != b.IsDefault() {
-			return cmp.Compare(b.Priority, a.Priority)
-		}
-		return cmp.Or(cmp.Compare(a.Priority, b.Priority), strings.Compare(a.ARN, b.ARN))
-	})
+	slices.SortFunc(rules, model.CompareRules)
 	r.update(func(s *seen) { s.rules[listener] = rules })
 	return nil
 }

@@ -21,7 +21,7 @@ func (c Change) Command(region string) string {
 		words = append(words, "--region", region)
 	}
 	for i, w := range words {
-		words[i] = shellQuote(w)
+		words[i] = ShellQuote(w)
 	}
 	return strings.Join(words, " ")
 }
@@ -44,8 +44,9 @@ func asciiJSON(j JSON) string {
 	return b.String()
 }
 
-// shellQuote returns s as one word of a POSIX shell, on one line.
-func shellQuote(s string) string {
+// ShellQuote returns s as one word of a POSIX shell, on one line and without
+// control characters.
+func ShellQuote(s string) string {
 	s = Line(s)
 	plain := s != ""
 	for _, r := range s {
