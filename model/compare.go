@@ -124,11 +124,7 @@ func actionsMeaning(list []action) []any {
 	slices.SortStableFunc(list, func(a, b action) int { return orderOf(a) - orderOf(b) })
 	out := make([]any, 0, len(list))
 	for _, a := range list {
-		m := make(map[string]any, len(a))
-		for k, v := range a {
-			m[k] = v
-		}
-		delete(m, "Order")
+		m := without(a, "Order")
 		if c := object(m["AuthenticateOidcConfig"]); c != nil {
 			m["AuthenticateOidcConfig"] = without(c, "ClientSecret", "UseExistingClientSecret")
 		}

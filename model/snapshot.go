@@ -2,6 +2,7 @@ package model
 
 import (
 	"encoding/json"
+	"maps"
 	"time"
 )
 
@@ -202,14 +203,8 @@ type RuleState struct {
 
 // Clone returns a deep copy.
 func (r RuleState) Clone() RuleState {
-	c := r
-	if r.Tags != nil {
-		c.Tags = make(map[string]string, len(r.Tags))
-		for k, v := range r.Tags {
-			c.Tags[k] = v
-		}
-	}
-	return c
+	r.Tags = maps.Clone(r.Tags)
+	return r
 }
 
 var _ json.Marshaler = JSON("")

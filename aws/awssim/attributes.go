@@ -1,6 +1,7 @@
 package awssim
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,9 +52,7 @@ func defaultAttributes(protocol types.ProtocolEnum) map[string]string {
 			"load_balancing.algorithm.anomaly_mitigation": "off",
 		}
 	}
-	for key, value := range own {
-		attributes[key] = value
-	}
+	maps.Copy(attributes, own)
 	return attributes
 }
 
@@ -101,10 +100,7 @@ func (s *Sim) modifyTargetGroupAttributes(in *elb.ModifyTargetGroupAttributesInp
 	if len(in.Attributes) == 0 {
 		return nil, invalid("Target group attributes must be specified")
 	}
-	changed := map[string]string{}
-	for key, value := range g.attributes {
-		changed[key] = value
-	}
+	changed := maps.Clone(g.attributes)
 	for _, a := range in.Attributes {
 		key, value := aws.ToString(a.Key), aws.ToString(a.Value)
 		if _, known := changed[key]; !known {

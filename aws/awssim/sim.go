@@ -16,6 +16,7 @@
 package awssim
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -104,9 +105,9 @@ type Sim struct {
 
 // New makes an account without any load balancer. Close ends it.
 func New(cfg Config) *Sim {
-	cfg.Partition = orDefault(cfg.Partition, "aws")
-	cfg.Region = orDefault(cfg.Region, "us-east-1")
-	cfg.Account = orDefault(cfg.Account, "111122223333")
+	cfg.Partition = cmp.Or(cfg.Partition, "aws")
+	cfg.Region = cmp.Or(cfg.Region, "us-east-1")
+	cfg.Account = cmp.Or(cfg.Account, "111122223333")
 	if cfg.NewID == nil {
 		cfg.NewID = func() string { return randomHex(8) }
 	}
@@ -221,13 +222,6 @@ func (s *Sim) Close() error {
 		g.pool.close()
 	}
 	return nil
-}
-
-func orDefault(value, other string) string {
-	if value == "" {
-		return other
-	}
-	return value
 }
 
 // randomHex gives n random bytes in hexadecimal, as AWS ends its ARNs.

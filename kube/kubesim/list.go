@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
@@ -309,6 +308,3 @@ func encode(req *request, rec *record, shape form) ([]byte, error) {
 func partial(obj *unstructured.Unstructured) map[string]any {
 	return map[string]any{"kind": "PartialObjectMetadata", "apiVersion": metav1.SchemeGroupVersion.String(), "metadata": obj.Object["metadata"]}
 }
-
-// watchTimeout is how long a watch lasts when the client does not say: a real API server's shortest.
-const watchTimeout = 30 * time.Minute

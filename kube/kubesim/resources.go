@@ -2,6 +2,7 @@ package kubesim
 
 import (
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -107,7 +108,7 @@ func resources() []*resource {
 		{group: "networking.istio.io", versions: istioVersions, kind: "VirtualService", plural: "virtualservices", short: []string{"vs"}, categories: istio, namespaced: true, status: true, generation: true, custom: true, validName: subdomain, columns: virtualServiceColumns()},
 	}
 	for _, r := range list {
-		r.singular = singular(r.kind)
+		r.singular = strings.ToLower(r.kind)
 	}
 	return list
 }
@@ -117,16 +118,6 @@ const reviewResource = "selfsubjectaccessreviews"
 
 // stored tells whether objects of the resource are kept: a review is answered and forgotten.
 func (r *resource) stored() bool { return r.plural != reviewResource }
-
-func singular(kind string) string {
-	b := []byte(kind)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
-	}
-	return string(b)
-}
 
 func eventFields() map[string][]string {
 	fields := map[string][]string{

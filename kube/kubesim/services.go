@@ -1,6 +1,7 @@
 package kubesim
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
@@ -53,15 +54,15 @@ func (s *Server) prepareService(sh *shelf, obj, old *unstructured.Unstructured) 
 
 func defaultService(svc, before *corev1.Service) field.ErrorList {
 	spec := &svc.Spec
-	spec.Type = orDefault(spec.Type, corev1.ServiceTypeClusterIP)
-	spec.SessionAffinity = orDefault(spec.SessionAffinity, corev1.ServiceAffinityNone)
+	spec.Type = cmp.Or(spec.Type, corev1.ServiceTypeClusterIP)
+	spec.SessionAffinity = cmp.Or(spec.SessionAffinity, corev1.ServiceAffinityNone)
 	if spec.InternalTrafficPolicy == nil && spec.Type != corev1.ServiceTypeExternalName {
 		policy := corev1.ServiceInternalTrafficPolicyCluster
 		spec.InternalTrafficPolicy = &policy
 	}
 	external := spec.Type == corev1.ServiceTypeNodePort || spec.Type == corev1.ServiceTypeLoadBalancer
 	if external {
-		spec.ExternalTrafficPolicy = orDefault(spec.ExternalTrafficPolicy, corev1.ServiceExternalTrafficPolicyCluster)
+		spec.ExternalTrafficPolicy = cmp.Or(spec.ExternalTrafficPolicy, corev1.ServiceExternalTrafficPolicyCluster)
 	}
 	if spec.ClusterIP == "" {
 		spec.ClusterIP, spec.ClusterIPs = before.Spec.ClusterIP, before.Spec.ClusterIPs
@@ -73,7 +74,7 @@ func defaultService(svc, before *corev1.Service) field.ErrorList {
 	}
 	for i := range spec.Ports {
 		p := &spec.Ports[i]
-		p.Protocol = orDefault(p.Protocol, corev1.ProtocolTCP)
+		p.Protocol = cmp.Or(p.Protocol, corev1.ProtocolTCP)
 		if p.TargetPort == (intstr.IntOrString{}) {
 			p.TargetPort = intstr.FromInt32(p.Port)
 		}
@@ -94,13 +95,6 @@ func defaultService(svc, before *corev1.Service) field.ErrorList {
 		}
 	}
 	return errs
-}
-
-func orDefault[T ~string](value, fallback T) T {
-	if value == "" {
-		return fallback
-	}
-	return value
 }
 
 // giveClusterIP takes the next address of the service network.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,10 +57,7 @@ func inVersion(obj *unstructured.Unstructured, apiVersion string) *unstructured.
 	if obj.GetAPIVersion() == apiVersion {
 		return obj
 	}
-	top := make(map[string]any, len(obj.Object))
-	for k, v := range obj.Object {
-		top[k] = v
-	}
+	top := maps.Clone(obj.Object)
 	top["apiVersion"] = apiVersion
 	return &unstructured.Unstructured{Object: top}
 }
@@ -125,10 +123,7 @@ func (sh *shelf) at(rev uint64) (map[string]*record, error) {
 	if len(later) == 0 {
 		return sh.objects, nil
 	}
-	past := make(map[string]*record, len(sh.objects))
-	for key, rec := range sh.objects {
-		past[key] = rec
-	}
+	past := maps.Clone(sh.objects)
 	for _, c := range slices.Backward(later) {
 		if c.prev == nil {
 			delete(past, c.next.key())

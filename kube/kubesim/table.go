@@ -11,8 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 )
 
-// column is what one column of a table shows of an object. The name and, after the others of priority 0, the age are there by
-// themselves.
+// column is what one column of a table shows of an object.
 type column struct {
 	name string
 	wide bool   // only with kubectl's -o wide

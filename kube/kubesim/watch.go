@@ -14,6 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
+// watchTimeout is how long a watch lasts when the client does not say: a real API server's shortest.
+const watchTimeout = 30 * time.Minute
+
 // watcher sends one client what happens to the objects that its filter admits.
 type watcher struct {
 	s       *Server

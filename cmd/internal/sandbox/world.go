@@ -14,7 +14,7 @@ const (
 	defaultHosts = 24
 	// rulesPerBalancer leaves room for carve-outs below AWS's quota of 100.
 	rulesPerBalancer = 80
-	// shared is how many hosts fit on one rule: the quota of condition values.
+	// sharedValues is how many hosts fit on one rule: the quota of condition values.
 	sharedValues = 5
 )
 

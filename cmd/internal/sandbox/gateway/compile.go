@@ -5,15 +5,12 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
-
-func itoa(n int) string { return strconv.Itoa(n) }
 
 // compile turns one reading of the store into a table.
 func compile(world objects, log *slog.Logger) *table {

@@ -11,6 +11,7 @@ import (
 	"net/http/httputil"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -209,7 +210,7 @@ func (m *Mesh) newProxy() *httputil.ReverseProxy {
 		},
 		ModifyResponse: func(response *http.Response) error {
 			e := exchangeOf(response.Request.Context())
-			e.serviceTime = itoa(int(m.config.Now().Sub(e.start).Milliseconds()))
+			e.serviceTime = strconv.Itoa(int(m.config.Now().Sub(e.start).Milliseconds()))
 			if response.StatusCode == http.StatusSwitchingProtocols {
 				// The proxy takes the connection over and writes no header here.
 				e.status = response.StatusCode

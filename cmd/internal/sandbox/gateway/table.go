@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -88,7 +89,7 @@ type upstream struct {
 }
 
 func (u *upstream) cluster() string {
-	return "outbound|" + itoa(u.port) + "||" + u.host
+	return "outbound|" + strconv.Itoa(u.port) + "||" + u.host
 }
 
 // find returns the route of a request, or nil when Envoy would answer 404.
