@@ -12,7 +12,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -284,17 +283,4 @@ func randomUUID() string {
 	_, _ = rand.Read(b[:])
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
-
-// CAPool trusts what the load balancers and the passthrough applications present.
-func (s *Sandbox) CAPool() (*x509.CertPool, error) {
-	content, err := os.ReadFile(s.CAFile())
-	if err != nil {
-		return nil, fmt.Errorf("read the CA: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(content) {
-		return nil, fmt.Errorf("no certificate in %s", s.CAFile())
-	}
-	return pool, nil
 }

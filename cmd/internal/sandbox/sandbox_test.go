@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -47,6 +48,20 @@ func start(t *testing.T, options Options) *Sandbox {
 	return s
 }
 
+// caPool trusts what the load balancers and the passthrough applications present.
+func (s *Sandbox) caPool(tb testing.TB) *x509.CertPool {
+	tb.Helper()
+	content, err := os.ReadFile(s.CAFile())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(content) {
+		tb.Fatalf("no certificate in %s", s.CAFile())
+	}
+	return pool
+}
+
 // request is a curl-like request: to an address whatever the URL's host
 // resolves to, with or without SNI, verifying against the sandbox's CA or not.
 type request struct {
@@ -58,10 +73,7 @@ type request struct {
 
 func (s *Sandbox) ask(t *testing.T, r request) (*http.Response, string, error) {
 	t.Helper()
-	pool, err := s.CAPool()
-	if err != nil {
-		return nil, "", err
-	}
+	pool := s.caPool(t)
 	transport := &http.Transport{
 		ForceAttemptHTTP2: true,
 		TLSClientConfig:   &tls.Config{RootCAs: pool, InsecureSkipVerify: r.insecure || r.noSNI},
@@ -450,10 +462,7 @@ func BenchmarkThroughALB(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	pool, err := s.CAPool()
-	if err != nil {
-		b.Fatal(err)
-	}
+	pool := s.caPool(b)
 	address := fmt.Sprintf("%s:%d", *out.(*elb.DescribeLoadBalancersOutput).LoadBalancers[0].DNSName, s.net.listenerPorts(b.Context())(httpsPort))
 	transport := &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: pool}, MaxIdleConnsPerHost: 16,
