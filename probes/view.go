@@ -54,7 +54,16 @@ const (
 type store struct {
 	mu       sync.Mutex
 	evidence model.Evidence
-	series   map[Key]*series
+	// old are the targets of the old side that have evidence: what others are
+	// compared with.
+	old    map[comparison][]model.ProbeTarget
+	series map[Key]*series
+}
+
+// comparison is what probes have in common that are compared.
+type comparison struct {
+	host   model.HostKey
+	scheme string
 }
 
 type series struct {
@@ -65,7 +74,7 @@ type series struct {
 }
 
 func newStore() *store {
-	return &store{evidence: model.Evidence{}, series: map[Key]*series{}}
+	return &store{evidence: model.Evidence{}, old: map[comparison][]model.ProbeTarget{}, series: map[Key]*series{}}
 }
 
 // keep forgets the targets that are not wanted any more.
@@ -77,14 +86,25 @@ func (s *store) keep(wanted map[model.ProbeTarget]bool) {
 		keys[Key{t.Host, t.Path}] = true
 	}
 	maps.DeleteFunc(s.evidence, func(t model.ProbeTarget, _ []model.ProbeResult) bool { return !wanted[t] })
+	for c, targets := range s.old {
+		targets = slices.DeleteFunc(targets, func(t model.ProbeTarget) bool { return !wanted[t] })
+		if s.old[c] = targets; len(targets) == 0 {
+			delete(s.old, c)
+		}
+	}
 	maps.DeleteFunc(s.series, func(k Key, _ *series) bool { return !keys[k] })
 }
 
 func (s *store) add(r model.ProbeResult, every time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	results := append(slices.Clone(s.evidence[r.Target]), r) // Views share the old slice.
+	before, seen := s.evidence[r.Target]
+	results := append(slices.Clone(before), r) // Views share the old slice.
 	s.evidence[r.Target] = results[max(0, len(results)-evidenceKept):]
+	if !seen && r.Target.Path == model.PathOld {
+		c := comparison{r.Target.Host, r.Target.Scheme}
+		s.old[c] = append(s.old[c], r.Target)
+	}
 
 	old, known := s.reference(r.Target)
 	if !known {
@@ -132,10 +152,8 @@ func (v *series) remember(total float64) {
 // reference is what the old side answers now to the same scheme, on the same
 // node in the same mode, else anywhere: what a probe is compared with.
 func (s *store) reference(t model.ProbeTarget) (found model.ProbeResult, known bool) {
-	for other, results := range s.evidence {
-		if other.Host != t.Host || other.Path != model.PathOld || other.Scheme != t.Scheme || len(results) == 0 {
-			continue
-		}
+	for _, other := range s.old[comparison{t.Host, t.Scheme}] {
+		results := s.evidence[other]
 		newest := results[len(results)-1]
 		if other.Node == t.Node && other.SNI == t.SNI {
 			return newest, true
