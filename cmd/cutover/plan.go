@@ -33,11 +33,9 @@ func newPlan(g *globals) *cobra.Command {
 			return g.plan(cmd.Context(), sel.Selection, side, noProbe)
 		},
 	}
-	sel.addFlags(cmd)
-	cmd.Flags().StringVar(&to, "to", "", "side that the hosts go to: new or old")
+	sel.addFlags(cmd, g)
+	addToFlag(cmd, &to)
 	cmd.Flags().BoolVar(&noProbe, "no-probe", false, "leave gates that need probes at wait")
-	_ = cmd.RegisterFlagCompletionFunc("to", cobra.FixedCompletions([]string{"new", "old"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("host", g.completeHosts)
 	return cmd
 }
 

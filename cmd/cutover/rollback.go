@@ -37,14 +37,13 @@ func newRollback(g *globals) *cobra.Command {
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return g.rollback(cmd.Context(), sel, f) },
 	}
-	sel.addFlags(cmd)
+	sel.addFlags(cmd, g)
 	flags := cmd.Flags()
 	flags.BoolVar(&f.last, "last", false, "take back the last run")
 	flags.BoolVar(&f.print, "print", false, "print the aws commands instead of running them")
 	flags.BoolVar(&f.force, "force", false, "overwrite what somebody else changed meanwhile")
 	flags.BoolVar(&f.yes, "yes", false, "do not ask")
 	flags.DurationVar(&f.proof, "proof", 0, "how long to wait for proof that traffic is back; 0 does not")
-	_ = cmd.RegisterFlagCompletionFunc("host", g.completeHosts)
 	return cmd
 }
 

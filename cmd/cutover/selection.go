@@ -9,7 +9,7 @@ import (
 // selection is the flags that say which hosts.
 type selection struct{ model.Selection }
 
-func (f *selection) addFlags(cmd *cobra.Command) {
+func (f *selection) addFlags(cmd *cobra.Command, g *globals) {
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.Hosts, "host", nil, "published host, *.example.com being the published wildcard (repeatable)")
 	flags.StringVar(&f.Lane, "lane", "", "all hosts of this lane")
@@ -17,6 +17,7 @@ func (f *selection) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&f.LoadBalancer, "load-balancer", "", "only on this load balancer (name or ARN)")
 	flags.StringVar(&f.Listener, "listener", "", "only on this listener (ARN)")
 	flags.StringVar(&f.Rule, "rule", "", "move this rule whole, with everything on it (ARN)")
+	_ = cmd.RegisterFlagCompletionFunc("host", g.completeHosts)
 }
 
 // empty reports that nothing was selected at all.
@@ -38,7 +39,12 @@ func (g *globals) completeHosts(cmd *cobra.Command, _ []string, _ string) ([]str
 	return out, cobra.ShellCompDirectiveNoFileComp
 }
 
-// toFlag is --to.
+func addToFlag(cmd *cobra.Command, to *string) {
+	cmd.Flags().StringVar(to, "to", "", "side that the hosts go to: new or old")
+	_ = cmd.RegisterFlagCompletionFunc("to", cobra.FixedCompletions([]string{"new", "old"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// toFlag is the side that --to names.
 func toFlag(to string) (model.SideName, error) {
 	switch side := model.SideName(to); side {
 	case model.Old, model.New:

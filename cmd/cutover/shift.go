@@ -41,9 +41,9 @@ func newShift(g *globals) *cobra.Command {
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return g.shift(cmd.Context(), sel.Selection, f) },
 	}
-	sel.addFlags(cmd)
+	sel.addFlags(cmd, g)
+	addToFlag(cmd, &f.to)
 	flags := cmd.Flags()
-	flags.StringVar(&f.to, "to", "", "side that the hosts go to: new or old")
 	flags.DurationVar(&f.wait, "wait", 2*time.Minute, "how long gates may say wait")
 	flags.DurationVar(&f.proof, "proof", time.Minute, "how long to wait for proof; 0 does not")
 	flags.BoolVar(&f.skip, "skip-blocked", false, "leave hosts whose gates do not pass, and move the others")
@@ -51,8 +51,6 @@ func newShift(g *globals) *cobra.Command {
 	flags.StringVar(&f.reason, "reason", "", "why gates are overridden; it is journaled")
 	flags.BoolVar(&f.noProbe, "no-probe", false, "leave gates that need probes at wait")
 	flags.BoolVar(&f.yes, "yes", false, "do not ask")
-	_ = cmd.RegisterFlagCompletionFunc("to", cobra.FixedCompletions([]string{"new", "old"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("host", g.completeHosts)
 	return cmd
 }
 
