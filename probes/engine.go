@@ -12,8 +12,12 @@ import (
 	"github.com/istio-cutover/cutover/model"
 )
 
+// PerSecond is how many probes are sent in a second in all unless somebody says
+// otherwise: production is not a test target.
+const PerSecond = 20
+
 // Limits bound what an Engine does to production. Zero fields take the
-// defaults of DESIGN: 20 probes/s in all, 10 s per host, 1 s for staged hosts.
+// defaults: PerSecond probes/s in all, 10 s per target, 1 s for staged ones.
 type Limits struct {
 	PerSecond float64       // probes per second in all
 	PerNode   float64       // probes per second to one node, half of PerSecond by default
@@ -24,7 +28,7 @@ type Limits struct {
 
 func (l Limits) withDefaults() Limits {
 	if l.PerSecond <= 0 {
-		l.PerSecond = 20
+		l.PerSecond = PerSecond
 	}
 	if l.PerNode <= 0 {
 		l.PerNode = max(l.PerSecond/2, 1)

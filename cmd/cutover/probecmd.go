@@ -38,14 +38,13 @@ func newProbe(g *globals) *cobra.Command {
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return g.probe(cmd.Context(), sel, f) },
 	}
-	sel.addFlags(cmd)
+	sel.addFlags(cmd, g)
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.sides, "side", []string{string(model.PathOld), string(model.PathNew)}, "old, new or lb (repeatable)")
 	flags.IntVar(&f.count, "count", model.K, "probes per target")
 	flags.DurationVar(&f.interval, "interval", time.Second, "time between two probes of a target")
 	flags.StringVar(&f.via, "via", "nodeport", "how to reach the gateways: nodeport")
 	_ = cmd.RegisterFlagCompletionFunc("side", cobra.FixedCompletions([]string{"old", "new", "lb"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("host", g.completeHosts)
 	return cmd
 }
 
@@ -124,9 +123,9 @@ type sum struct {
 }
 
 // run sends count rounds: in each, the old side first, as it is what the
-// others are compared with. Production is not a test target: 20 probes/s.
+// others are compared with.
 func (r *probing) run(ctx context.Context, targets []model.ProbeTarget) error {
-	limiter := rate.NewLimiter(20, 5)
+	limiter := rate.NewLimiter(probes.PerSecond, probes.PerSecond/4)
 	for n := range r.flags.count {
 		if n > 0 && !sleep(ctx, r.flags.interval) {
 			return ctx.Err()

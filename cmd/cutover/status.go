@@ -97,5 +97,5 @@ func (w *wired) look(ctx context.Context, probe bool) (*model.Snapshot, model.Ev
 // gatherLimit is how long probing every target K times may take at the
 // engine's rate, with time for slow answers.
 func gatherLimit(s *model.Snapshot) time.Duration {
-	return time.Duration(len(model.ProbeTargets(s, nil))*model.K)*time.Second/20 + 15*time.Second
+	return time.Duration(len(model.ProbeTargets(s, nil))*model.K)*time.Second/probes.PerSecond + 15*time.Second
 }
