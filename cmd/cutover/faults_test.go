@@ -43,7 +43,6 @@ func TestAWSTroubleInCommands(t *testing.T) {
 			{"rules denied", on("DescribeRules", denied), plan, 7, "AccessDenied", "elasticloadbalancing:DescribeRules"},
 			{"modify denied", on("ModifyRule", denied), shift, 7, "AccessDenied", "elasticloadbalancing:ModifyRule"},
 			{"identity denied", on("GetCallerIdentity", denied), status, 7, "AccessDenied", "sts:GetCallerIdentity"},
-			{"errors", always(awsFault{status: 500}), status, 1, "aws: ", "try again"},
 			{"slow", always(awsFault{after: time.Minute}), shift, 1, "no answer in time", "AWS_ENDPOINT_URL"},
 			{"refused", on("ModifyRule", awsFault{status: 400, code: "InvalidConfigurationRequest", message: "stickiness"}), shift, 1, "InvalidConfigurationRequest", ""},
 			{"throttled", always(awsFault{status: 400, code: "Throttling", message: "Rate exceeded"}), status, 1, "Rate exceeded", "other tools share"},

@@ -298,7 +298,7 @@ func TestHostileTextInTheConsole(t *testing.T) {
 	x.until("esc close")
 	x.escape()
 	x.keys("t")
-	x.until("block")
+	x.until("[ Close ]")
 	x.escape()
 	x.keys("Escape")
 	x.until("gitlab")
