@@ -1,5 +1,10 @@
 package model
 
+import (
+	"cmp"
+	"slices"
+)
+
 // planDocument is a plan as the command line prints it (CLI.md, plan -o json).
 type planDocument struct {
 	ID       string           `json:"id"`
@@ -49,7 +54,11 @@ func (p Plan) Document(region string) any {
 		}
 		d.Changes = append(d.Changes, doc)
 	}
-	for _, g := range p.Gates {
+	order := GateIDs()
+	for _, g := range slices.SortedStableFunc(slices.Values(p.Gates), func(a, b HostGate) int {
+		// A host that is published in two lanes has each gate twice.
+		return cmp.Or(cmp.Compare(a.Host.Host, b.Host.Host), cmp.Compare(slices.Index(order, a.ID), slices.Index(order, b.ID)))
+	}) {
 		d.Gates = append(d.Gates, gateDocument{Host: g.Host.Host, Gate: g.Gate, Lane: g.Host.Lane, Overridden: g.Overridden})
 	}
 	return d

@@ -2,6 +2,7 @@ package model_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -379,5 +380,30 @@ func TestPlanDocument(t *testing.T) {
 	}
 	if len(d.Gates) != 9 || d.Gates[0].Host != "a.x.io" || d.Gates[0].ID != "binding" {
 		t.Errorf("gates %+v", d.Gates)
+	}
+}
+
+// TestPlanDocumentOfTwoLanes: a host's gates are in DESIGN's order also where
+// it is published in two lanes.
+func TestPlanDocumentOfTwoLanes(t *testing.T) {
+	var p model.Plan
+	for _, k := range []model.HostKey{{Host: "a", Lane: "p"}, {Host: "a", Lane: "q"}, {Host: "b", Lane: "p"}} {
+		for _, id := range []model.GateID{model.GateBinding, model.GateDrift} {
+			p.Gates = append(p.Gates, model.HostGate{Host: k, Gate: model.Gate{ID: id, Verdict: model.Pass}})
+		}
+	}
+	raw, err := json.Marshal(p.Document(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d struct {
+		Gates []struct{ Host, Lane, ID string }
+	}
+	if err := json.Unmarshal(raw, &d); err != nil {
+		t.Fatal(err)
+	}
+	want := "[{a p binding} {a q binding} {a p drift} {a q drift} {b p binding} {b p drift}]"
+	if got := fmt.Sprint(d.Gates); got != want {
+		t.Errorf("gates %s, want %s", got, want)
 	}
 }

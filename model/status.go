@@ -1,13 +1,15 @@
 package model
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
 
 // Status reports everything that was observed and what follows from it. The
 // states are what journal and run say about hosts; the gates are those of
-// going to new, in the order in which they are to be reported.
+// going to new, in the order in which they are to be reported. Listeners and
+// routes are reported by ARN, unlike in the Snapshot, where the port decides.
 func Status(s *Snapshot, states HostStates, gates []HostGate) Report {
 	return Report{
 		ObservedAt: timeOrNil(s.ObservedAt),
@@ -151,7 +153,9 @@ func (s *Snapshot) reportVirtualService(vs VirtualService) ReportVirtualService 
 func (s *Snapshot) reportLoadBalancer(lb LoadBalancer) ReportLoadBalancer {
 	return ReportLoadBalancer{
 		ARN: lb.ARN, Name: Line(lb.Name), Type: lb.Type, DNSName: Line(lb.DNSName),
-		Listeners: each(lb.Listeners, func(l Listener) ReportListener {
+		Listeners: each(slices.SortedFunc(slices.Values(lb.Listeners), func(a, b Listener) int {
+			return cmp.Compare(a.ARN, b.ARN)
+		}), func(l Listener) ReportListener {
 			r := ReportListener{ARN: l.ARN, Port: l.Port, Protocol: l.Protocol}
 			if len(l.Rules) > 0 { // Each listener has a default rule: none is unread.
 				r.Rules = each(l.Rules, s.reportRule)
@@ -194,7 +198,9 @@ func hostReporter(states HostStates, gates []HostGate) func(Host) ReportHost {
 		r := ReportHost{
 			Host: h.Host, Lane: h.Lane, VirtualServices: orEmpty(h.VirtualServices), State: h.State,
 			Proof: states[h.HostKey].Current(h.State).Proof, Gates: orEmpty(byHost[h.HostKey]),
-			Routes: each(h.Routes, func(v Route) ReportRoute {
+			Routes: each(slices.SortedFunc(slices.Values(h.Routes), func(a, b Route) int {
+				return cmp.Or(cmp.Compare(a.LoadBalancer, b.LoadBalancer), cmp.Compare(a.Listener, b.Listener))
+			}), func(v Route) ReportRoute {
 				return ReportRoute{
 					LoadBalancer: v.LoadBalancer, Type: v.Type, Listener: v.Listener, Port: v.Port,
 					Rules: orEmpty(v.Rules), Side: v.Side, NewWeight: v.NewWeight,

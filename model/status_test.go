@@ -104,8 +104,26 @@ func TestStatusIsNullWhereUnread(t *testing.T) {
 			t.Errorf("an unreadable secret's %s is %v", f, secret[f])
 		}
 	}
-	if rules := statusAt(t, doc, "loadBalancers.listeners")["rules"]; rules != nil {
-		t.Errorf("unread rules are %v", rules)
+	for _, l := range statusAt(t, doc, "loadBalancers")["listeners"].([]any) {
+		if l := l.(map[string]any); (l["rules"] == nil) != (l["arn"] == w.a.LoadBalancers[0].Listeners[0].ARN) {
+			t.Errorf("rules of %v are %v", l["arn"], l["rules"])
+		}
+	}
+}
+
+// TestStatusOrder: listeners and routes are reported by ARN, whatever their ports.
+func TestStatusOrder(t *testing.T) {
+	w := newJoinWorld().vs("a/a", "one.x", joinBoth)
+	for i, arn := range []string{"alb/b", "alb/a"} {
+		w.a.LoadBalancers[0].Listeners = append(w.a.LoadBalancers[0].Listeners, Listener{ARN: arn, Port: 1 + i, Rules: []Rule{{ARN: arn + "/d", Listener: arn}}})
+	}
+	r := Status(w.join(), nil, nil)
+	if !slices.IsSortedFunc(r.LoadBalancers[0].Listeners, func(a, b ReportListener) int { return strings.Compare(a.ARN, b.ARN) }) {
+		t.Errorf("listeners %+v", r.LoadBalancers[0].Listeners)
+	}
+	routes := r.Hosts[0].Routes
+	if len(routes) < 4 || !slices.IsSortedFunc(routes, func(a, b ReportRoute) int { return strings.Compare(a.Listener, b.Listener) }) {
+		t.Errorf("routes %+v", routes)
 	}
 }
 
@@ -126,7 +144,8 @@ func TestStatusRules(t *testing.T) {
 		weight   int
 	}
 	var got []row
-	for _, v := range r.LoadBalancers[0].Listeners[1].Rules {
+	listeners := r.LoadBalancers[0].Listeners
+	for _, v := range listeners[slices.IndexFunc(listeners, func(l ReportListener) bool { return l.Port == 443 })].Rules {
 		weight := -1
 		if v.NewWeight != nil {
 			weight = *v.NewWeight
