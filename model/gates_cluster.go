@@ -151,6 +151,9 @@ func chooseServer(g Gateway, namespace, host string, n need) (Server, bool) {
 			if !ok || n.star && name != "*" || name != "*" && name != host && !Publishes(name, host) {
 				continue
 			}
+			if name == host { // A wildcard may be as long.
+				return s, true
+			}
 			if len(name) > length {
 				best, length = s, len(name)
 			}

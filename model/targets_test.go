@@ -121,6 +121,21 @@ func TestTLSServer(t *testing.T) {
 	}
 }
 
+func TestChooseServerPrefersTheNameItself(t *testing.T) {
+	g := Gateway{Servers: []Server{
+		{Hosts: []string{"*.x"}, Port: 8443, Protocol: "HTTPS", CredentialName: "wild"},
+		{Hosts: []string{"a.x"}, Port: 8443, Protocol: "https", CredentialName: "exact"},
+	}}
+	for host, want := range map[string]string{"a.x": "exact", "b.x": "wild"} {
+		if got, ok := chooseServer(g, "ns", host, need{kind: PortHTTPS}); !ok || got.CredentialName != want {
+			t.Errorf("%s is answered with %q, want %q", host, got.CredentialName, want)
+		}
+		if got, ok := g.TLSServer(host, true); !ok || got.CredentialName != want {
+			t.Errorf("%s is probed for %q, want %q", host, got.CredentialName, want)
+		}
+	}
+}
+
 func TestSecretsOfASharedWorkload(t *testing.T) {
 	w := newJoinWorld()
 	w.c.Gateways = append(w.c.Gateways, Gateway{
