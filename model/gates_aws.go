@@ -16,12 +16,24 @@ func (x subject) refused(id GateID, f *findings) {
 	}
 }
 
+// unrouted waits for what the belonging of target groups is read from where a
+// host has no switchable rule, and reports whether any of it is unread: then it
+// is not known which of its rules there are.
+func (j *judge) unrouted(x subject, f *findings) bool {
+	return len(x.uses) == 0 && f.unreadable(j.s, ResourceTargetGroups, ResourceTargetHealth, ResourceServices, ResourceNodes, ResourcePods)
+}
+
 func (j *judge) targetGroup(x subject) (f findings) {
 	if f.unreadable(j.s, ResourceLoadBalancers, ResourceRules, ResourceTargetGroups) {
 		return f
 	}
 	x.refused(GateTargetGroup, &f)
-	f.fine = fmt.Sprintf("no listener sends the host to lane %s, nothing is switched", x.lane.Name)
+	if len(f.list) == 0 && j.unrouted(x, &f) {
+		return f
+	}
+	if len(f.list) == 0 && len(x.uses) == 0 {
+		f.warn("no listener sends the host to lane %s, nothing is switched", x.lane.Name)
+	}
 	var names []string
 	for _, u := range x.uses {
 		if name := groupName(u.to); u.to != "" && !slices.Contains(names, name) {
@@ -35,7 +47,7 @@ func (j *judge) targetGroup(x subject) (f findings) {
 }
 
 func (j *judge) targetHealth(x subject) (f findings) {
-	if f.unreadable(j.s, ResourceTargetGroups, ResourceTargetHealth) {
+	if f.unreadable(j.s, ResourceTargetGroups, ResourceTargetHealth) || j.unrouted(x, &f) {
 		return f
 	}
 	f.fine = "there are enough healthy targets"
@@ -114,6 +126,9 @@ func (j *judge) sharedRule(x subject) (f findings) {
 		return f
 	}
 	x.refused(GateSharedRule, &f)
+	if len(f.list) == 0 && j.unrouted(x, &f) {
+		return f
+	}
 	f.fine = "its rules serve nobody else"
 	if x.draft.incomplete != nil {
 		f.fine = fmt.Sprintf("on a network load balancer it moves with all of lane %s", x.lane.Name)

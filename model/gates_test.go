@@ -383,6 +383,35 @@ func TestPlanDocument(t *testing.T) {
 	}
 }
 
+// TestGatesWithoutNodes: where the nodes cannot be read, no group is known to
+// belong to a side; that is no host without routes.
+func TestGatesWithoutNodes(t *testing.T) {
+	verdicts := func(w *gateWorld) map[model.GateID]model.Verdict {
+		s := w.join()
+		p, err := model.NewPlan(s, model.Intent{Hosts: public("a.x.io"), To: model.New})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := map[model.GateID]model.Verdict{}
+		for _, g := range model.Gates(s, p, w.ev, lawTime) {
+			out[g.ID] = g.Verdict
+		}
+		return out
+	}
+	w := newGateWorld()
+	w.cluster.Nodes = nil
+	if got := verdicts(w); got[model.GateTargetGroup] != model.Warn {
+		t.Errorf("a host that no listener sends to the lane: %v", got)
+	}
+	w.problem(model.ResourceNodes)
+	got := verdicts(w)
+	for _, id := range []model.GateID{model.GateTargetGroup, model.GateTargetHealth, model.GateProbeNew, model.GateSharedRule} {
+		if got[id] != model.Wait {
+			t.Errorf("%s is %s, not wait", id, got[id])
+		}
+	}
+}
+
 // TestPlanDocumentOfTwoLanes: a host's gates are in DESIGN's order also where
 // it is published in two lanes.
 func TestPlanDocumentOfTwoLanes(t *testing.T) {

@@ -32,6 +32,7 @@ func Join(c Cluster, a AWS, cfg Config) *Snapshot {
 	s.joinGroups(specs)
 	s.joinHosts()
 	s.joinRoutes()
+	s.checkRegion()
 	slices.SortStableFunc(s.Problems, compareProblems)
 	s.indexProblems()
 	return s
@@ -43,6 +44,18 @@ func older(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+// checkRegion says so where hosts are published and the account has no load
+// balancer at all: most likely another region or account is looked at.
+func (s *Snapshot) checkRegion() {
+	if len(s.Hosts) == 0 || len(s.AWS.LoadBalancers) > 0 || s.AWS.ObservedAt.IsZero() {
+		return
+	}
+	if _, bad := unreadable(s.Problems, ResourceLoadBalancers); !bad {
+		s.problem("aws", "find load balancers", KindNotFound,
+			"there is none in region "+s.AWS.Account.Region+" of account "+s.AWS.Account.Account+"; name the cluster's with --region and --profile")
+	}
 }
 
 // problem records what was found to be wrong while joining.

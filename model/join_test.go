@@ -41,6 +41,19 @@ func TestOlder(t *testing.T) {
 	}
 }
 
+func TestAnotherRegion(t *testing.T) {
+	w := newJoinWorld().vs("a/a", "a.x", joinBoth)
+	w.a.LoadBalancers, w.a.TargetGroups = nil, nil
+	w.a.Account.Region = "eu-west-1"
+	if p := w.join().Problems; len(p) != 1 || p[0].Kind != KindNotFound || !strings.Contains(p[0].Message, "none in region eu-west-1") {
+		t.Errorf("problems %+v", p)
+	}
+	w.a.Problems = []Problem{{Resource: ResourceLoadBalancers, Kind: KindAccess}}
+	if p := w.join().Problems; len(p) != 1 {
+		t.Errorf("what could not be read is said to be missing: %+v", p)
+	}
+}
+
 func TestServiceOfASharedSelector(t *testing.T) {
 	// The new gateways' pods all carry istio=ingressgateway (FACTS), and so do
 	// the old ones, which other namespaces' Gateways reach too.
