@@ -97,7 +97,7 @@ func asError(err error) *model.Error {
 // exitOf is the one place that turns a kind into an exit code.
 func exitOf(k model.Kind) int {
 	switch k {
-	case model.KindUsage, model.KindNotFound:
+	case model.KindUsage: // A name that the operator gave and nobody has is usage.
 		return exitUsage
 	case model.KindBlocked:
 		return exitBlocked
@@ -111,7 +111,7 @@ func exitOf(k model.Kind) int {
 		return exitNotReady
 	case model.KindUnproven:
 		return exitUnproven
-	case model.KindUnreachable, model.KindThrottled, model.KindInternal:
+	case model.KindNotFound, model.KindUnreachable, model.KindThrottled, model.KindInternal:
 		return exitFailed
 	default:
 		return exitFailed

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -55,13 +56,32 @@ func (g *globals) journalList(ctx context.Context) error {
 	defer done()
 	log, err := j.Read()
 	entries := log.Entries
+	if err != nil && len(entries) == 0 {
+		return err // Unread is not empty.
+	}
 	if entries == nil {
 		entries = []model.Entry{}
 	}
-	if printErr := g.print(entries, func(w io.Writer) { printEntries(w, entries) }); printErr != nil {
+	if printErr := g.print(withChanges(entries), func(w io.Writer) { printEntries(w, entries) }); printErr != nil {
 		return printErr
 	}
 	return err
+}
+
+// withChanges returns the entries with the change that each outcome is of: on
+// disk an outcome names its intent alone.
+func withChanges(entries []model.Entry) []model.Entry {
+	changes := map[uint64]*model.Change{}
+	out := slices.Clone(entries)
+	for i, e := range out {
+		switch {
+		case e.Change != nil:
+			changes[e.Seq] = e.Change
+		case e.Kind == model.EntryDone || e.Kind == model.EntryFailed:
+			out[i].Change = changes[e.Intent]
+		}
+	}
+	return out
 }
 
 func printEntries(w io.Writer, entries []model.Entry) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -236,6 +237,7 @@ func (g *globals) printEvent(e run.Event) {
 	if g.output != outputTable {
 		document := map[string]any{
 			"time": e.Time.UTC().Format(time.RFC3339Nano), "event": e.Event, "change": e.Change, "host": e.Host, "detail": model.Line(e.Detail),
+			"hosts": hostsOfEvent(e),
 		}
 		if r := e.Result; r != nil {
 			if r.Err != nil && g.output == outputJSON {
@@ -254,6 +256,17 @@ func (g *globals) printEvent(e run.Event) {
 		what = strings.TrimSpace(what + " " + e.Host)
 	}
 	_, _ = fmt.Fprintf(g.out, "%s  %-11s %s\n", e.Time.Format("15:04:05"), e.Event, model.Line(strings.TrimSpace(what+"  "+e.Detail)))
+}
+
+// hostsOfEvent are the names that an event is about, each once; its host alone
+// names none where a change moves several.
+func hostsOfEvent(e run.Event) []string {
+	names := []string{}
+	for _, k := range e.Hosts {
+		names = append(names, k.Host)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // skippedDocument lists the hosts that a run left, with the gate.
