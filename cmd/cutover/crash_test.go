@@ -53,6 +53,7 @@ func TestKilledBetweenIntentAndOutcome(t *testing.T) {
 		{"after the write arrived", true, "found applied", `"outcome":"rolled-back"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			s := start(t)
 			killed := killedShift(t, s, c.arrives)
 			if killed.ProcessState.ExitCode() != -1 {

@@ -52,9 +52,6 @@ func TestAWSTroubleInCommands(t *testing.T) {
 				endpoint := awsErrors(t, s, c.fault)
 				o := ended(t, sandboxed(t, s, endpoint.URL, c.args...))
 				o.expect(t, c.exit, c.words, c.remedy)
-				if o.took > 45*time.Second {
-					t.Errorf("it took %s", o.took)
-				}
 			})
 		}
 	})
@@ -81,7 +78,7 @@ func TestThrottledForAWhile(t *testing.T) {
 	})
 	o := ended(t, sandboxed(t, s, endpoint.URL, "status"))
 	if o.exit != 0 || !strings.Contains(o.stdout, "0 of 24 hosts on new") {
-		t.Errorf("exit %d after %s\n%s%s", o.exit, o.took, o.stdout, o.stderr)
+		t.Errorf("exit %d\n%s%s", o.exit, o.stdout, o.stderr)
 	}
 }
 
@@ -95,7 +92,7 @@ func TestAWSTroubleInTheConsole(t *testing.T) {
 		heals bool // also in this test, whose time is short
 	}{
 		{"expired", awsFault{status: 403, code: "ExpiredToken", message: "The security token is expired"}, true},
-		{"no answer", awsFault{after: time.Minute}, false},
+		{"no answer", awsFault{after: time.Hour}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -106,26 +103,18 @@ func TestAWSTroubleInTheConsole(t *testing.T) {
 			x.until("Hosts: 0 of 24 on new", " live")
 			endpoint.set(always(c.fault))
 			t.Log(x.header("aws: ", " old"))
-			before := time.Now()
 			x.keys("?")
-			x.until("esc")
+			x.until("Keys that work here and now")
 			x.keys("Escape")
 			x.until("? help")
-			if took := time.Since(before); took > 3*time.Second {
-				t.Errorf("help took %s", took)
-			}
 			if c.heals {
 				endpoint.set(nil)
 				x.header(" live")
 				endpoint.set(always(c.fault))
 				x.header(" old")
 			}
-			before = time.Now()
 			x.keys("q")
-			x.until("ended: 0")
-			if took := time.Since(before); took > 3*time.Second {
-				t.Errorf("quitting took %s", took)
-			}
+			x.until("ended: 0") // Although a call is under way that nobody answers.
 		})
 	}
 }
@@ -162,9 +151,6 @@ func TestKubernetesTroubleInCommands(t *testing.T) {
 	api.set(func(*http.Request) int { return gone })
 	o = ended(t, with(sandboxed(t, s, "", "shift", "--host", argocd, "--to", "new", "--yes"), env))
 	o.expect(t, 1, "kubernetes", "check the kubeconfig's server")
-	if o.took > 45*time.Second {
-		t.Errorf("it took %s", o.took)
-	}
 	nothingChanged(t, s)
 }
 
@@ -181,17 +167,17 @@ func TestWayBackWithoutKubernetes(t *testing.T) {
 	}
 	api.set(func(*http.Request) int { return gone })
 	o := ended(t, with(sandboxed(t, s, "", "rollback", "--host", argocd, "--yes"), env))
-	if o.exit != 0 || o.took > 30*time.Second {
-		t.Errorf("with the API gone: exit %d after %s\n%s%s", o.exit, o.took, o.stdout, o.stderr)
+	if o.exit != 0 {
+		t.Errorf("with the API gone: exit %d\n%s%s", o.exit, o.stdout, o.stderr)
 	}
 	o = ended(t, with(sandboxed(t, s, "", "journal", "verify"), env))
-	if o.exit != 0 || o.took > 30*time.Second {
-		t.Errorf("journal verify with the API gone: exit %d after %s\n%s%s", o.exit, o.took, o.stdout, o.stderr)
+	if o.exit != 0 {
+		t.Errorf("journal verify with the API gone: exit %d\n%s%s", o.exit, o.stdout, o.stderr)
 	}
 	api.server.Close()
 	o = ended(t, with(sandboxed(t, s, "", "rollback", "--all", "--yes"), env))
-	if o.exit != 0 || o.took > 30*time.Second {
-		t.Errorf("with nobody there: exit %d after %s\n%s%s", o.exit, o.took, o.stdout, o.stderr)
+	if o.exit != 0 {
+		t.Errorf("with nobody there: exit %d\n%s%s", o.exit, o.stdout, o.stderr)
 	}
 	nothingChanged(t, s)
 }

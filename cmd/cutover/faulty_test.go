@@ -210,7 +210,6 @@ const gone = -1
 type outcome struct {
 	exit           int
 	stdout, stderr string
-	took           time.Duration
 }
 
 // ended runs a command to its end.
@@ -218,12 +217,19 @@ func ended(t *testing.T, cmd *exec.Cmd) outcome {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	began := time.Now()
-	var exit *exec.ExitError
-	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	o := outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String(), time.Since(began)}
+	// Every call has a deadline; one that has none would hang here for ever.
+	hung := time.AfterFunc(3*time.Minute, func() { _ = cmd.Process.Kill() })
+	err := cmd.Wait()
+	if !hung.Stop() {
+		t.Errorf("%v did not end by itself", cmd.Args)
+	}
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	o := outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 	if strings.Contains(o.stderr, "panic") || strings.Contains(o.stderr, "goroutine ") {
 		t.Errorf("%v panicked:\n%s", cmd.Args, o.stderr)
 	}
@@ -247,7 +253,7 @@ func (o outcome) expect(t *testing.T, exit int, words, remedy string) {
 	t.Helper()
 	line, after := o.failure()
 	if o.exit != exit || strings.Count(o.stderr, "cutover: ") != 1 || !strings.Contains(line, words) || !strings.Contains(after, remedy) {
-		t.Errorf("exit %d after %s, want %d, one line with %q and a remedy with %q\n%s\n%s", o.exit, o.took, exit, words, remedy, o.stdout, o.stderr)
+		t.Errorf("exit %d, want %d, one line with %q and a remedy with %q\n%s\n%s", o.exit, exit, words, remedy, o.stdout, o.stderr)
 	}
 }
 

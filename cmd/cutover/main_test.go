@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +15,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// Nearly all of the tests' time is spent waiting for other processes, so that
+	// more of them can run at once than there are processors. The flag says else.
+	_ = flag.Set("test.parallel", "4")
 	testscript.Main(m, map[string]func(){"cutover": func() {
 		ctx, stop := interruptible(context.Background())
 		code := Main(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})

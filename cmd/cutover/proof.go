@@ -43,8 +43,11 @@ func (l *live) prove(ctx context.Context, m run.Move, report func(run.Proving)) 
 	}
 	by := ""
 	for _, e := range entrances {
-		method, why := l.method(ctx, m, e)
-		if method == nil {
+		method, why := l.awaitMethod(ctx, m, e, report)
+		switch {
+		case method == nil && ctx.Err() != nil:
+			return run.Proving{Proof: model.ProofUnproven, Detail: "switched, unproven: " + why}
+		case method == nil:
 			return unconfirmed(why)
 		}
 		if got := l.proveEntrance(ctx, e, m.To, method, report); got.Proof != model.ProofProven {

@@ -17,20 +17,37 @@ type proofMethod struct {
 	sides func(ctx context.Context, since time.Time, round []asked) ([]model.SideName, error)
 }
 
-// method finds out beforehand by what the sides can be told.
-func (l *live) method(ctx context.Context, m run.Move, e entrance) (*proofMethod, string) {
-	byLog, why := l.byAccessLog(ctx, m)
-	if byLog != nil {
-		return byLog, ""
+// awaitMethod finds out by what the sides can be told. While the Kubernetes API
+// or a gateway does not answer that cannot be said, and it is tried again until
+// ctx ends.
+func (l *live) awaitMethod(ctx context.Context, m run.Move, e entrance, report func(run.Proving)) (*proofMethod, string) {
+	for {
+		method, why, away := l.method(ctx, m, e)
+		if method != nil || !away {
+			return method, why
+		}
+		report(run.Proving{Proof: model.ProofUnproven, Detail: "switched, unproven: " + why})
+		if !sleep(ctx, proofEvery) {
+			return nil, why
+		}
+	}
+}
+
+// method says by what the sides can be told, else why they cannot, and whether
+// that is because somebody does not answer now.
+func (l *live) method(ctx context.Context, m run.Move, e entrance) (found *proofMethod, why string, away bool) {
+	byLog, why, away := l.byAccessLog(ctx, m)
+	if byLog != nil || away {
+		return byLog, why, away
 	}
 	// Behind an ALB clients see its certificate, never the gateway's.
 	if e.typ == model.Network {
 		if byCertificate := l.byCertificate(m.Host); byCertificate != nil {
-			return byCertificate, ""
+			return byCertificate, "", false
 		}
 		why += ", and the certificate that clients see does not tell the sides apart"
 	}
-	return nil, why
+	return nil, why, false
 }
 
 // gatewayPods are the ready gateway pods of the lane's sides now: they may come
@@ -42,37 +59,37 @@ func (l *live) gatewayPods(lane string) map[model.SideName][]model.ObjectName {
 
 // byAccessLog sends a nonce straight to a NodePort, whose side is known, and
 // looks whether that side's access log holds it.
-func (l *live) byAccessLog(ctx context.Context, m run.Move) (*proofMethod, string) {
+func (l *live) byAccessLog(ctx context.Context, m run.Move) (found *proofMethod, why string, away bool) {
 	pods := l.gatewayPods(m.Host.Lane)
 	if len(pods[m.To]) == 0 {
-		return nil, "no ready gateway pod is known on " + string(m.To)
+		return nil, "no ready gateway pod is known on " + string(m.To), false
 	}
 	for _, p := range pods[model.New] {
 		if slices.Contains(pods[model.Old], p) {
-			return nil, "the Services of both sides select the pod " + p.String()
+			return nil, "the Services of both sides select the pod " + p.String(), false
 		}
 	}
 	direct := l.nodePort(m.Host, m.To)
 	if direct == nil {
-		return nil, "no NodePort of " + string(m.To) + " to try the access log with"
+		return nil, "no NodePort of " + string(m.To) + " to try the access log with", false
 	}
 	began := time.Now()
 	tried := l.ask(ctx, *direct, 1)
 	if err := tried[0].result.Error; err != nil {
-		return nil, "the access log could not be tried, as the NodePort does not answer: " + err.Message
+		return nil, "the access log could not be tried, as the NodePort does not answer: " + err.Message, false
 	}
 	seen, err := l.seenBy(ctx, m.Host.Lane, began, tried)
 	switch {
 	case err != nil:
-		return nil, "the access log cannot be read: " + model.Line(err.Error())
+		return nil, "the access log cannot be read: " + model.Line(err.Error()), model.KindOf(err) != model.KindAccess
 	case seen[0] == "":
-		return nil, "the gateways write no access log that shows requests"
+		return nil, "the gateways write no access log that shows requests", false
 	case seen[0] != m.To:
-		return nil, "a request to the NodePort of " + string(m.To) + " was logged on " + string(seen[0])
+		return nil, "a request to the NodePort of " + string(m.To) + " was logged on " + string(seen[0]), false
 	}
 	return &proofMethod{name: "access log", sides: func(ctx context.Context, since time.Time, round []asked) ([]model.SideName, error) {
 		return l.seenBy(ctx, m.Host.Lane, since, round)
-	}}, ""
+	}}, "", false
 }
 
 // seenBy says for each request in which side's access logs it is, giving the

@@ -159,6 +159,7 @@ func (w *realWorld) cutover(code int, args ...string) (stdout, stderr string) {
 // TestRealWorld: status, plan, shift and rollback are right on a world of
 // other programs' making, and afterwards every rule means what it meant.
 func TestRealWorld(t *testing.T) {
+	t.Parallel()
 	w := newRealWorld(t)
 	before := w.python("rules")
 
