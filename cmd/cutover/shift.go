@@ -60,6 +60,9 @@ func (g *globals) shift(ctx context.Context, sel model.Selection, f shiftFlags) 
 	if err != nil {
 		return err
 	}
+	if f.wait < 0 || f.proof < 0 {
+		return usage("flags --wait and --proof", "a time is negative", "--wait 2m --proof 60s")
+	}
 	overrides, err := parseOverrides(f.overrides, f.reason)
 	if err != nil {
 		return err

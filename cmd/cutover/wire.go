@@ -48,18 +48,29 @@ type call struct {
 // wire builds the adapters; nothing else does. onCall may be nil.
 func (g *globals) wire(ctx context.Context, onCall func(call)) (*wired, error) {
 	w := &wired{globals: g, close: func() {}}
+	if err := w.build(ctx, onCall); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *wired) build(ctx context.Context, onCall func(call)) error {
+	g := w.globals
 	var err error
 	if w.state, err = g.state(); err != nil {
-		return nil, err
+		return err
 	}
-	if w.log, w.close, err = g.logger(); err != nil {
-		return nil, err
+	var closeLog func()
+	if w.log, closeLog, err = g.logger(); err != nil {
+		return err
 	}
+	w.close = closeLog
 	if w.config, err = readConfig(g.config); err != nil {
-		return nil, err
+		return err
 	}
 	if w.prober.RootCAs, err = roots(); err != nil {
-		return nil, err
+		return err
 	}
 	if onCall == nil {
 		onCall = func(call) {}
@@ -68,15 +79,12 @@ func (g *globals) wire(ctx context.Context, onCall func(call)) (*wired, error) {
 		onCall(call{began: time.Now().Add(-took), line: kubectl(operation), took: took, err: err})
 	}})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	w.aws, err = aws.New(ctx, aws.Options{Profile: g.profile, Region: g.region, Log: w.log, OnCall: func(c aws.CallInfo) {
 		onCall(call{began: c.Began, line: c.Command, took: c.Duration, err: c.Err})
 	}})
-	if err != nil {
-		return nil, err
-	}
-	return w, nil
+	return err
 }
 
 // kubectl is the equivalent kubectl line of a call: "list pods", "get secrets
