@@ -30,7 +30,7 @@ func badAction(format string, args ...any) error {
 // ELBv2's are 400.
 func statusOf(code string) int {
 	switch code {
-	case "MissingAuthenticationToken", "SignatureDoesNotMatch", "AccessDenied":
+	case "MissingAuthenticationToken", "SignatureDoesNotMatch", "AccessDenied", "ExpiredToken":
 		return http.StatusForbidden
 	case "InternalFailure", "HealthUnavailable":
 		return http.StatusInternalServerError

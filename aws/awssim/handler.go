@@ -76,6 +76,10 @@ func (s *Sim) Handler() http.Handler {
 func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request) {
 	call := Call{Time: s.now(), RequestID: requestID()}
 	service, output, err := s.answer(w, r, &call)
+	if errors.Is(err, errNoAnswer) {
+		s.calls.add(call)
+		panic(http.ErrAbortHandler)
+	}
 	var body []byte
 	status := http.StatusOK
 	if err != nil {
@@ -127,6 +131,10 @@ func (s *Sim) answer(w http.ResponseWriter, r *http.Request, call *Call) (api, a
 	if err := s.authenticate(r.Header.Get("Authorization"), service.service); err != nil {
 		return service, nil, err
 	}
+	trouble := s.faults.meet(call.Action, op.write)
+	if err := trouble.before(r.Context(), service.service, call.Action, s.caller()); err != nil {
+		return service, nil, err
+	}
 	params, err := parseParams(form)
 	if err != nil {
 		return service, nil, err
@@ -136,6 +144,9 @@ func (s *Sim) answer(w http.ResponseWriter, r *http.Request, call *Call) (api, a
 		return service, nil, err
 	}
 	output, err := s.run(op, input)
+	if lost := trouble.after(r.Context()); lost != nil {
+		return service, nil, lost
+	}
 	return service, output, err
 }
 

@@ -77,10 +77,15 @@ func operationOf[I, O any](run func(*I) (*O, error), write bool) operation {
 	}
 }
 
+// caller is the ARN of whoever calls.
+func (s *Sim) caller() string {
+	return "arn:" + s.cfg.Partition + ":iam::" + s.cfg.Account + ":user/operator"
+}
+
 func (s *Sim) getCallerIdentity(*sts.GetCallerIdentityInput) (*sts.GetCallerIdentityOutput, error) {
 	return &sts.GetCallerIdentityOutput{
 		Account: new(s.cfg.Account),
-		Arn:     new("arn:" + s.cfg.Partition + ":iam::" + s.cfg.Account + ":user/operator"),
+		Arn:     new(s.caller()),
 		UserId:  new("AIDAEXAMPLEOPERATOR00"),
 	}, nil
 }

@@ -100,7 +100,8 @@ type Sim struct {
 	tags         map[string][]types.Tag
 	certificates map[string]*tls.Certificate
 
-	calls callLog
+	calls  callLog
+	faults faults
 }
 
 // New makes an account without any load balancer. Close ends it.

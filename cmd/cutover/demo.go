@@ -53,7 +53,8 @@ func newSandbox(g *globals) *cobra.Command {
 		Use:   "sandbox",
 		Short: "Run a simulated world until interrupted, and print how to reach it",
 		Example: `  cutover sandbox --env-file sandbox.env   # in one terminal
-  . ./sandbox.env && cutover status        # in another; kubectl, aws and curl too`,
+  . ./sandbox.env && cutover status        # in another; kubectl, aws and curl too
+  cutover sandbox fault aws-throttle       # there too: make something fail`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
@@ -66,6 +67,7 @@ func newSandbox(g *globals) *cobra.Command {
 		},
 	}
 	f.addFlags(cmd, 0)
+	cmd.AddCommand(newFault(g))
 	return cmd
 }
 

@@ -18,6 +18,10 @@ func (s *Sandbox) AWSEndpoint() string {
 	return fmt.Sprintf("http://%s:%d", s.net.address(hostAPIs), awsPort)
 }
 
+// ControlURL is where a [Control] reaches the sandbox. Whoever knows it may
+// switch faults.
+func (s *Sandbox) ControlURL() string { return s.control }
+
 // Env is what a program must find in its environment to live in the sandbox, as
 // KEY=value. The endpoints of single services are named too, as one that the
 // caller's environment has would lead out of the sandbox; the AWS CLI wants a
@@ -34,6 +38,7 @@ func (s *Sandbox) Env() []string {
 		"AWS_SECRET_ACCESS_KEY=sandbox",
 		"AWS_EC2_METADATA_DISABLED=true",
 		"CUTOVER_SANDBOX_CA=" + s.CAFile(),
+		"CUTOVER_SANDBOX_CONTROL=" + s.ControlURL(),
 		"XDG_STATE_HOME=" + s.stateDir,
 	}
 }

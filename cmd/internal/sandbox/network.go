@@ -11,10 +11,11 @@ import (
 )
 
 const (
-	// apiPort and awsPort are below the range from which Linux gives ports to
-	// clients. Holding apiPort of a network is what claims it.
-	apiPort = 16443
-	awsPort = 14566
+	// These are below the range from which Linux gives ports to clients. Holding
+	// controlPort of a network is what claims it, as the API may go away for a while.
+	controlPort = 14567
+	apiPort     = 16443
+	awsPort     = 14566
 
 	nodeCount = 3
 
@@ -30,8 +31,10 @@ const (
 // 127.0.0.1 exists, as on macOS, no network can be claimed and Start says so.
 type network struct {
 	prefix [3]byte
-	// claim is the listener of the Kubernetes API, whose address nobody else can have.
+	// claim is the listener of the control server, whose address nobody else can have.
 	claim net.Listener
+	// api is the first listener of the Kubernetes API.
+	api net.Listener
 
 	mu           sync.Mutex
 	nextBalancer byte
@@ -41,14 +44,16 @@ type network struct {
 func claimNetwork(ctx context.Context) (*network, error) {
 	var refused error
 	for b := byte(1); b < 255; b++ {
-		if err := ctx.Err(); err != nil {
+		err := ctx.Err()
+		if err != nil {
 			return nil, err
 		}
 		n := &network{prefix: [3]byte{127, 77, b}, nextBalancer: hostFirstBalancer}
-		claim, err := n.listen(ctx, hostAPIs, apiPort)
-		if err == nil {
-			n.claim = claim
-			return n, nil
+		if n.claim, err = n.listen(ctx, hostAPIs, controlPort); err == nil {
+			if n.api, err = n.listen(ctx, hostAPIs, apiPort); err == nil {
+				return n, nil
+			}
+			n.claim.Close()
 		}
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			return nil, fmt.Errorf("use a loopback network: %w", err)
@@ -56,6 +61,12 @@ func claimNetwork(ctx context.Context) (*network, error) {
 		refused = err
 	}
 	return nil, fmt.Errorf("no loopback network is free for a sandbox: %w", refused)
+}
+
+// free gives the network back. Servers may have closed its listeners already.
+func (n *network) free() {
+	_ = n.claim.Close()
+	_ = n.api.Close()
 }
 
 func (n *network) address(host byte) netip.Addr {

@@ -13,7 +13,7 @@ func claim(t *testing.T) *network {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { n.claim.Close() })
+	t.Cleanup(n.free)
 	return n
 }
 
@@ -64,7 +64,7 @@ func TestClaimEndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if n, err := claimNetwork(ctx); err == nil {
-		n.claim.Close()
+		n.free()
 		t.Error("claimed under a context that had ended")
 	}
 }

@@ -11,13 +11,11 @@ package sandbox
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -25,13 +23,13 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
-
 	"github.com/istio-cutover/cutover/aws/awssim"
 	"github.com/istio-cutover/cutover/cmd/internal/sandbox/gateway"
 	"github.com/istio-cutover/cutover/kube/kubesim"
 )
+
+// faultsEnd bounds how long the faults that are on may take to end at the close.
+const faultsEnd = 10 * time.Second
 
 // Options say what world a sandbox has.
 type Options struct {
@@ -61,10 +59,14 @@ type Sandbox struct {
 	net      *network
 	mesh     *gateway.Mesh
 	apps     *applications
+	api      *kubeAPI
 	servers  []*http.Server
 	saved    *saved
 	dir      string
 	stateDir string
+	// control is the URL by which other processes switch faults.
+	control string
+	faults  switches
 	// notResumed is why the world is not as it was left.
 	notResumed error
 	group      sync.WaitGroup
@@ -114,7 +116,10 @@ func (s *Sandbox) start(ctx context.Context, options Options) error {
 	if err := s.startCluster(ctx, w, ca, options.Log); err != nil {
 		return err
 	}
-	return s.startCloud(ctx, w, ca, options)
+	if err := s.startCloud(ctx, w, ca, options); err != nil {
+		return err
+	}
+	return s.startControl(options.Log)
 }
 
 // startCluster serves the Kubernetes API, the applications and the gateways.
@@ -142,35 +147,6 @@ func (s *Sandbox) startCluster(ctx context.Context, w world, ca *authority, log 
 		return err
 	}
 	return s.serveKube(token, log)
-}
-
-// serveKube serves the Kubernetes API over TLS, with a CA that only the kubeconfig knows.
-func (s *Sandbox) serveKube(token string, log *slog.Logger) error {
-	now := time.Now()
-	ca, err := newAuthority("Cutover sandbox Kubernetes", now)
-	if err != nil {
-		return err
-	}
-	pair, err := ca.issue(now.AddDate(0, 2, 0), []net.IP{s.net.address(hostAPIs).AsSlice()}, "kubernetes")
-	if err != nil {
-		return err
-	}
-	server := s.server(s.Kube.Handler(), log)
-	server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
-	// Serving ends with http.ErrServerClosed, when the sandbox is closed.
-	s.group.Go(func() { _ = server.ServeTLS(s.net.claim, "", "") })
-
-	config := clientcmdapi.NewConfig()
-	config.Clusters["sandbox"] = &clientcmdapi.Cluster{
-		Server: "https://" + s.net.claim.Addr().String(), CertificateAuthorityData: ca.pem(),
-	}
-	config.AuthInfos["operator"] = &clientcmdapi.AuthInfo{Token: token}
-	config.Contexts["sandbox"] = &clientcmdapi.Context{Cluster: "sandbox", AuthInfo: "operator"}
-	config.CurrentContext = "sandbox"
-	if err := clientcmd.WriteToFile(*config, s.Kubeconfig()); err != nil {
-		return fmt.Errorf("write the kubeconfig: %w", err)
-	}
-	return nil
 }
 
 // startCloud serves the AWS API and creates the load balancers.
@@ -213,13 +189,18 @@ func (s *Sandbox) startCloud(ctx context.Context, w world, ca *authority, option
 	return nil
 }
 
+// server makes a server that ends with the sandbox.
 func (s *Sandbox) server(handler http.Handler, log *slog.Logger) *http.Server {
-	server := &http.Server{
+	server := newServer(handler, log)
+	s.servers = append(s.servers, server)
+	return server
+}
+
+func newServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
 		Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	s.servers = append(s.servers, server)
-	return server
 }
 
 // podLogs gives the Kubernetes API the gateways' access logs.
@@ -238,11 +219,17 @@ func (s *Sandbox) NotResumed() error { return s.notResumed }
 // called again.
 func (s *Sandbox) Close() error {
 	s.once.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), faultsEnd)
+		s.closeErr = s.endFaults(ctx)
+		cancel()
 		if s.AWS != nil {
 			s.closeErr = errors.Join(s.closeErr, s.AWS.Close())
 		}
 		if s.Kube != nil {
 			s.Kube.Close()
+		}
+		if s.api != nil {
+			s.closeErr = errors.Join(s.closeErr, s.api.stop())
 		}
 		for _, server := range s.servers {
 			s.closeErr = errors.Join(s.closeErr, server.Close())
@@ -255,8 +242,7 @@ func (s *Sandbox) Close() error {
 		}
 		s.group.Wait()
 		if s.net != nil {
-			// The server that was to serve it may have closed it already.
-			_ = s.net.claim.Close()
+			s.net.free()
 		}
 		if s.saved != nil {
 			s.closeErr = errors.Join(s.closeErr, s.saved.close())
