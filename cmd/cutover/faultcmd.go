@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/istio-cutover/cutover/cmd/internal/sandbox"
+	"github.com/istio-cutover/cutover/model"
 )
 
 const (
@@ -131,6 +132,9 @@ func (g *globals) fault(ctx context.Context, args []string) error {
 	return g.print(f, func(w io.Writer) {
 		if !f.On {
 			_, _ = fmt.Fprintf(w, "%s is off\n", f.Name)
+			if f.Note != "" {
+				_, _ = fmt.Fprintln(w, model.Line(f.Note))
+			}
 			return
 		}
 		_, _ = fmt.Fprintf(w, "%s is on: %s\nto switch it off: cutover sandbox fault %[1]s off\n", f.Name, f.Now)

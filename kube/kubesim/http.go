@@ -69,7 +69,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		s.writeError(w, apierrors.NewGenericServerResponse(http.StatusNotFound, strings.ToLower(r.Method), schema.GroupResource{}, "", "", 0, false))
 		return
 	}
-	req.user = user
+	req.user = s.faults.restricted(user)
 	if err := s.serveResource(w, req); err != nil {
 		s.writeError(w, err)
 	}

@@ -77,6 +77,8 @@ type Server struct {
 	subscribers map[*subscriber]struct{}
 	nextIP      uint32
 
+	faults faults
+
 	stop     chan struct{}
 	stopOnce sync.Once
 }
@@ -113,7 +115,7 @@ func New(cfg Config) *Server {
 }
 
 // Handler serves the API. The listener and its TLS are the caller's.
-func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
+func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveFaulty) }
 
 // Close ends watches, followed logs and OnChange callbacks. Reads and writes still work.
 func (s *Server) Close() { s.stopOnce.Do(func() { close(s.stop) }) }

@@ -26,6 +26,8 @@ type Fault struct {
 	On       bool   `json:"on"`
 	// Now is what is so as long as the fault is on, in words, empty while it is off.
 	Now string `json:"now"`
+	// Note is what there is to know about switching it off, mostly nothing.
+	Note string `json:"note"`
 }
 
 // fault is how a Fault is made.
@@ -40,8 +42,9 @@ type fault struct {
 // lasting is a fault that is on.
 type lasting struct {
 	now string
-	// off ends it. It says what it could not put back.
-	off func(ctx context.Context) error
+	// off ends it. A note says what was left as it is; after an error the fault
+	// is still on.
+	off func(ctx context.Context) (note string, err error)
 	// over, where it is not nil, says that the fault has ended by itself.
 	over func() bool
 }
@@ -103,7 +106,7 @@ func (s *Sandbox) Fault(ctx context.Context, name, argument string) (Fault, erro
 	if s.faults.closed {
 		return Fault{}, &model.Error{Kind: model.KindUnreachable, Operation: "fault", Object: name, Message: "the sandbox has ended"}
 	}
-	if err := s.faults.end(ctx, name); err != nil {
+	if _, err := s.faults.end(ctx, name); err != nil {
 		return Fault{}, faultError(name, err, "")
 	}
 	l, err := d.on(ctx, s, cmp.Or(argument, d.standard))
@@ -125,10 +128,13 @@ func (s *Sandbox) FaultOff(ctx context.Context, name string) (Fault, error) {
 	}
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
-	if err := s.faults.end(ctx, name); err != nil {
+	note, err := s.faults.end(ctx, name)
+	if err != nil {
 		return Fault{}, faultError(name, err, "")
 	}
-	return d.state(nil), nil
+	f := d.state(nil)
+	f.Note = note
+	return f, nil
 }
 
 // FaultsOff switches all faults off.
@@ -154,20 +160,22 @@ func (f *switches) lasting(name string) *lasting {
 	return nil
 }
 
-// end switches a fault off. It counts as off also where not all could be put back.
-func (f *switches) end(ctx context.Context, name string) error {
+// end switches a fault off.
+func (f *switches) end(ctx context.Context, name string) (note string, err error) {
 	l := f.on[name]
 	if l == nil {
-		return nil
+		return "", nil
 	}
-	delete(f.on, name)
-	return l.off(ctx)
+	if note, err = l.off(ctx); err == nil {
+		delete(f.on, name)
+	}
+	return note, err
 }
 
 func (f *switches) endAll(ctx context.Context) error {
 	var failed []error
 	for _, name := range slices.Sorted(maps.Keys(f.on)) {
-		if err := f.end(ctx, name); err != nil {
+		if _, err := f.end(ctx, name); err != nil {
 			failed = append(failed, faultError(name, err, ""))
 		}
 	}

@@ -58,9 +58,9 @@ func (s *Sandbox) injectAWS(f awssim.Fault, now string) (*lasting, error) {
 	}
 	return &lasting{
 		now: now, over: injected.Over,
-		off: func(context.Context) error {
+		off: func(context.Context) (string, error) {
 			injected.Remove()
-			return nil
+			return "", nil
 		},
 	}, nil
 }

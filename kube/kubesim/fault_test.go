@@ -1,0 +1,132 @@
+package kubesim
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+)
+
+// inject makes requests fail until the test ends.
+func inject(t *testing.T, s *Server, f Fault) *InjectedFault {
+	t.Helper()
+	injected, err := s.Inject(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(injected.Remove)
+	return injected
+}
+
+func TestUnauthorizedAndForbidden(t *testing.T) {
+	s, cfg := start(t, Config{})
+	client := must(kubernetes.NewForConfig(cfg))
+	may := func(resource string) bool {
+		review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: "get", Resource: resource},
+		}}
+		return must(client.AuthorizationV1().SelfSubjectAccessReviews().Create(t.Context(), review, metav1.CreateOptions{})).Status.Allowed
+	}
+	expired := inject(t, s, Fault{Kind: Unauthorized})
+	if _, err := client.CoreV1().Secrets("").List(t.Context(), metav1.ListOptions{}); !apierrors.IsUnauthorized(err) {
+		t.Errorf("expired: %v", err)
+	}
+	if _, err := client.Discovery().ServerVersion(); !apierrors.IsUnauthorized(err) {
+		t.Errorf("a token that is no token is not that of nobody: %v", err)
+	}
+	expired.Remove()
+	denied := inject(t, s, Fault{Kind: Forbidden, Resource: "secrets"})
+	_, err := client.CoreV1().Secrets("").List(t.Context(), metav1.ListOptions{})
+	wantStatus(t, err, 403, metav1.StatusReasonForbidden, `secrets is forbidden: User "admin" cannot list resource "secrets" in API group "" at the cluster scope`)
+	if _, err := client.CoreV1().Pods("").List(t.Context(), metav1.ListOptions{}); err != nil {
+		t.Errorf("another resource: %v", err)
+	}
+	if may("secrets") || !may("pods") {
+		t.Errorf("auth can-i says %t for secrets, %t for pods", may("secrets"), may("pods"))
+	}
+	denied.Remove()
+	if _, err := client.CoreV1().Secrets("").List(t.Context(), metav1.ListOptions{}); err != nil || !may("secrets") {
+		t.Errorf("healed: %v", err)
+	}
+	if _, err := s.Inject(Fault{Kind: Forbidden, Resource: "secret"}); err == nil {
+		t.Error("a resource that there is not was accepted")
+	}
+	inject(t, s, Fault{Kind: Forbidden, Resource: "pods/log"})
+}
+
+// TestWatchFaults: lists go on, watches that run are cut, and those that begin
+// get nowhere.
+func TestWatchFaults(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind   FaultKind
+		status int32 // of the watch or of its only event; 0: it only ends
+	}{"ends": {WatchEnds, 0}, "fails": {WatchFails, 500}, "gone": {WatchGone, 410}} {
+		t.Run(name, func(t *testing.T) {
+			s, cfg := start(t, Config{})
+			client := must(kubernetes.NewForConfig(cfg))
+			before := must(client.CoreV1().Namespaces().Watch(t.Context(), metav1.ListOptions{ResourceVersion: "0"}))
+			<-before.ResultChan()
+			f := inject(t, s, Fault{Kind: c.kind})
+			for range before.ResultChan() { // It ends.
+			}
+			if _, err := client.CoreV1().Namespaces().List(t.Context(), metav1.ListOptions{}); err != nil {
+				t.Errorf("list: %v", err)
+			}
+			during, err := client.CoreV1().Namespaces().Watch(t.Context(), metav1.ListOptions{})
+			if err == nil {
+				event, ok := <-during.ResultChan()
+				switch {
+				case ok != (c.status != 0):
+					t.Errorf("event %+v, %t", event, ok)
+				case ok && event.Type == watch.Error:
+					err = apierrors.FromObject(event.Object)
+				}
+			}
+			var status apierrors.APIStatus
+			if c.status != 0 && (!errors.As(err, &status) || status.Status().Code != c.status) {
+				t.Errorf("%v, want status %d", err, c.status)
+			}
+			f.Remove()
+			after := must(client.CoreV1().Namespaces().Watch(t.Context(), metav1.ListOptions{}))
+			if event, ok := <-after.ResultChan(); !ok || event.Type != watch.Added {
+				t.Errorf("healed: %+v", event)
+			}
+			after.Stop()
+		})
+	}
+}
+
+func TestSlowAPI(t *testing.T) {
+	s, cfg := start(t, Config{})
+	client := must(kubernetes.NewForConfig(cfg))
+	slow := inject(t, s, Fault{Kind: Slow, Delay: 20 * time.Millisecond})
+	began := time.Now()
+	if _, err := client.CoreV1().Pods("").List(t.Context(), metav1.ListOptions{}); err != nil || time.Since(began) < 20*time.Millisecond {
+		t.Errorf("after %s: %v", time.Since(began), err)
+	}
+	slow.Remove()
+	// Whoever waits is served when it ends, and let go when the server does.
+	for _, end := range []func(*InjectedFault){(*InjectedFault).Remove, func(*InjectedFault) { s.Close() }} {
+		late := inject(t, s, Fault{Kind: Slow, Delay: time.Hour})
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		if _, err := client.CoreV1().Pods("").List(ctx, metav1.ListOptions{}); err == nil {
+			t.Error("it was not late")
+		}
+		cancel()
+		answered := make(chan error, 1)
+		go func() {
+			_, err := client.CoreV1().Pods("").List(t.Context(), metav1.ListOptions{})
+			answered <- err
+		}()
+		end(late)
+		if err := <-answered; err != nil {
+			t.Error(err)
+		}
+	}
+}
