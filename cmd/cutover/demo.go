@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/istio-cutover/cutover/cmd/internal/sandbox"
+	"github.com/istio-cutover/cutover/cmd/internal/sandbox/load"
 )
 
 // sandboxFlags are the flags that demo and sandbox share.
@@ -18,12 +19,14 @@ type sandboxFlags struct {
 	hosts       int
 	propagation time.Duration
 	envFile     string
+	load        int
 }
 
 func (f *sandboxFlags) addFlags(cmd *cobra.Command, propagation time.Duration) {
 	flags := cmd.Flags()
 	flags.IntVar(&f.hosts, "hosts", 0, "number of hosts (default: a world of about 24)")
 	flags.DurationVar(&f.propagation, "propagation", propagation, "how long load balancers go on as before after a change")
+	flags.IntVar(&f.load, "load", 0, fmt.Sprintf("requests per second of clients that count what they lose (at most %d)", load.MaxRPS))
 	flags.StringVar(&f.envFile, "env-file", "", "write the shell exports to this file, once everything answers")
 }
 
@@ -93,6 +96,9 @@ func (g *globals) inSandbox(ctx context.Context, f sandboxFlags, resume string, 
 	if f.propagation < 0 {
 		return usage("flag --propagation", "it is negative", "--propagation 10s")
 	}
+	if f.load < 0 || f.load > load.MaxRPS {
+		return usage("flag --load", fmt.Sprintf("it is not between 0 and %d", load.MaxRPS), "--load 100")
+	}
 	log, closeLog, err := g.logger()
 	if err != nil {
 		return err
@@ -119,6 +125,15 @@ func (g *globals) inSandbox(ctx context.Context, f sandboxFlags, resume string, 
 			return usage("flag --env-file", err.Error(), "name a file that can be written")
 		}
 	}
+	if f.load == 0 {
+		return do(s)
+	}
+	clients, err := s.Load(ctx, f.load)
+	if err != nil {
+		return err
+	}
+	// The console has left the screen by then.
+	defer func() { _, _ = fmt.Fprintln(g.err, clients.Stop().Line()) }()
 	return do(s)
 }
 

@@ -16,6 +16,8 @@ const (
 	account = "111122223333"
 	vpc     = "vpc-0a1b2c3d4e5f60718"
 
+	networkBalancer = "passthrough-nlb"
+
 	httpsPort = 443
 	httpPort  = 80
 )
@@ -183,7 +185,7 @@ func (c *cloud) actions(r rule, old, fresh *string) []types.Action {
 // old ones at weight 0, which has them health-checked without traffic.
 func (c *cloud) network() {
 	l := passthroughLane()
-	arn := c.balancer("passthrough-nlb", types.LoadBalancerTypeEnumNetwork)
+	arn := c.balancer(networkBalancer, types.LoadBalancerTypeEnumNetwork)
 	for _, p := range []struct {
 		port     int
 		name     string

@@ -56,7 +56,10 @@ type Sandbox struct {
 	AWS  *awssim.Sim
 	Kube *kubesim.Server
 
-	net      *network
+	world world
+	net   *network
+	// tlsPort is where the load balancers listen for TLS.
+	tlsPort  int
 	mesh     *gateway.Mesh
 	apps     *applications
 	api      *kubeAPI
@@ -96,6 +99,7 @@ func (s *Sandbox) start(ctx context.Context, options Options) error {
 		return fmt.Errorf("make a directory: %w", err)
 	}
 	w := newWorld(options.Hosts)
+	s.world = w
 	s.saved, s.notResumed = newSaved(options.Resume, w, options.Log)
 	if s.stateDir == "" {
 		s.stateDir = s.saved.dir
@@ -152,6 +156,7 @@ func (s *Sandbox) startCluster(ctx context.Context, w world, ca *authority, log 
 // startCloud serves the AWS API and creates the load balancers.
 func (s *Sandbox) startCloud(ctx context.Context, w world, ca *authority, options Options) error {
 	ports := s.net.listenerPorts(ctx)
+	s.tlsPort = ports(httpsPort)
 	instances := map[string]netip.Addr{}
 	for _, n := range s.net.nodes() {
 		instances[n.instance] = n.address
