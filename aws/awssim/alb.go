@@ -62,8 +62,9 @@ func (srv *server) forward(w http.ResponseWriter, r *http.Request, f *forward, r
 		return
 	}
 	proxy := &httputil.ReverseProxy{
-		Transport: chosen.pool.transport,
-		ErrorLog:  srv.http.ErrorLog,
+		Transport:  chosen.pool.transport,
+		BufferPool: &chosen.pool.buffers,
+		ErrorLog:   srv.http.ErrorLog,
 		Rewrite: func(pr *httputil.ProxyRequest) {
 			srv.toTarget(pr, target, chosen.pool.secure)
 			rewrite(pr.Out)

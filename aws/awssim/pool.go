@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,7 +23,20 @@ type pool struct {
 	next      atomic.Uint64
 	secure    bool            // targets are spoken to over TLS
 	transport *http.Transport // for HTTP and HTTPS groups
+	buffers   buffers
 }
+
+// buffers are those that bodies are copied with, used again by later requests.
+type buffers struct{ free sync.Pool }
+
+func (b *buffers) Get() []byte {
+	if p, ok := b.free.Get().(*[]byte); ok {
+		return *p
+	}
+	return make([]byte, 32<<10)
+}
+
+func (b *buffers) Put(p []byte) { b.free.Put(&p) }
 
 // members is an immutable set of the targets that may get traffic.
 type members struct {

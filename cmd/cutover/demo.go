@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/istio-cutover/cutover/cmd/internal/sandbox"
-	"github.com/istio-cutover/cutover/cmd/internal/sandbox/load"
 )
 
 // sandboxFlags are the flags that demo and sandbox share.
@@ -26,7 +25,7 @@ func (f *sandboxFlags) addFlags(cmd *cobra.Command, propagation time.Duration) {
 	flags := cmd.Flags()
 	flags.IntVar(&f.hosts, "hosts", 0, "number of hosts (default: a world of about 24)")
 	flags.DurationVar(&f.propagation, "propagation", propagation, "how long load balancers go on as before after a change")
-	flags.IntVar(&f.load, "load", 0, fmt.Sprintf("requests per second of clients that count what they lose (at most %d)", load.MaxRPS))
+	flags.IntVar(&f.load, "load", 0, fmt.Sprintf("requests per second of clients that count what they lose (at most %d)", sandbox.MaxLoad))
 	flags.StringVar(&f.envFile, "env-file", "", "write the shell exports to this file, once everything answers")
 }
 
@@ -96,8 +95,8 @@ func (g *globals) inSandbox(ctx context.Context, f sandboxFlags, resume string, 
 	if f.propagation < 0 {
 		return usage("flag --propagation", "it is negative", "--propagation 10s")
 	}
-	if f.load < 0 || f.load > load.MaxRPS {
-		return usage("flag --load", fmt.Sprintf("it is not between 0 and %d", load.MaxRPS), "--load 100")
+	if f.load < 0 || f.load > sandbox.MaxLoad {
+		return usage("flag --load", fmt.Sprintf("it is not between 0 and %d", sandbox.MaxLoad), "--load 100")
 	}
 	log, closeLog, err := g.logger()
 	if err != nil {

@@ -13,6 +13,9 @@ import (
 	"github.com/istio-cutover/cutover/cmd/internal/sandbox/load"
 )
 
+// MaxLoad bounds the requests per second of Load.
+const MaxLoad = load.MaxRPS
+
 // Load puts the world's clients to work on all of its hosts, as [load.Start] says.
 func (s *Sandbox) Load(ctx context.Context, rps int) (*load.Generator, error) {
 	sites, err := s.sites(ctx)

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -189,10 +190,23 @@ func (m *Mesh) virtualHost(f *flow, authority string) *virtualHost {
 	return host
 }
 
+// buffers are those that bodies are copied with, used again by later requests.
+type buffers struct{ free sync.Pool }
+
+func (b *buffers) Get() []byte {
+	if p, ok := b.free.Get().(*[]byte); ok {
+		return *p
+	}
+	return make([]byte, 32<<10)
+}
+
+func (b *buffers) Put(p []byte) { b.free.Put(&p) }
+
 func (m *Mesh) newProxy() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
-		Transport: m.transport,
-		ErrorLog:  slog.NewLogLogger(m.config.Log.Handler(), slog.LevelDebug),
+		Transport:  m.transport,
+		BufferPool: &buffers{},
+		ErrorLog:   slog.NewLogLogger(m.config.Log.Handler(), slog.LevelDebug),
 		Rewrite: func(p *httputil.ProxyRequest) {
 			e := exchangeOf(p.In.Context())
 			scheme := "http"

@@ -35,7 +35,7 @@ type ring struct {
 	lines []entry
 	// first is the number of the oldest line that is kept, counted from the pod's start.
 	first int
-	// grown is closed and replaced with every new line.
+	// grown is closed with the next line; nil while nobody waits for one.
 	grown chan struct{}
 }
 
@@ -51,7 +51,7 @@ func (l *podLogs) pod(key string) *ring {
 	defer l.mu.Unlock()
 	r := l.pods[key]
 	if r == nil {
-		r = &ring{grown: make(chan struct{})}
+		r = &ring{}
 		l.pods[key] = r
 	}
 	return r
@@ -68,8 +68,10 @@ func (l *podLogs) write(key string, at time.Time, text string) {
 		r.first += drop
 	}
 	r.lines = append(r.lines, entry{at, text})
-	close(r.grown)
-	r.grown = make(chan struct{})
+	if r.grown != nil {
+		close(r.grown)
+		r.grown = nil
+	}
 }
 
 // from returns the lines numbered next and above, the number after the last,
@@ -77,6 +79,9 @@ func (l *podLogs) write(key string, at time.Time, text string) {
 func (r *ring) from(next int) ([]entry, int, <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.grown == nil {
+		r.grown = make(chan struct{})
+	}
 	// What is returned is never written again: lines are only appended or copied away.
 	return r.lines[max(next-r.first, 0):], r.first + len(r.lines), r.grown
 }
