@@ -1,9 +1,11 @@
 package awssim
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -55,27 +57,34 @@ func (srv *server) forward(w http.ResponseWriter, r *http.Request, f *forward, r
 	m := chosen.pool.members.Load()
 	target, ok := srv.stuckToTarget(r, m)
 	if !ok {
-		target, ok = chosen.pool.pick(m)
+		target, ok = chosen.pool.pick(m, netip.Addr{})
 	}
 	if !ok {
 		respond(w, http.StatusServiceUnavailable)
 		return
 	}
+	if err := repeatable(r); err != nil {
+		respond(w, http.StatusBadRequest)
+		return
+	}
+	ctx, end := context.WithCancel(r.Context())
+	defer end()
+	defer target.use(end)()
 	proxy := &httputil.ReverseProxy{
 		Transport:  chosen.pool.transport,
 		BufferPool: &chosen.pool.buffers,
 		ErrorLog:   srv.http.ErrorLog,
 		Rewrite: func(pr *httputil.ProxyRequest) {
-			srv.toTarget(pr, target, chosen.pool.secure)
+			srv.toTarget(pr, target.address, chosen.pool.secure)
 			rewrite(pr.Out)
 		},
 		ModifyResponse: func(answer *http.Response) error {
 			srv.stick(answer.Header, groupCookie, chosen.id, f.sticky)
-			srv.stick(answer.Header, targetCookie, target.String(), m.sticky)
+			srv.stick(answer.Header, targetCookie, target.address.String(), m.sticky)
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			srv.log.Debug("a target did not answer", "target", target, "error", err)
+			srv.log.Debug("a target did not answer", "target", target.address, "error", err)
 			var timeout net.Error
 			if errors.As(err, &timeout) && timeout.Timeout() && !errors.Is(err, context.Canceled) {
 				respond(w, http.StatusGatewayTimeout)
@@ -84,7 +93,27 @@ func (srv *server) forward(w http.ResponseWriter, r *http.Request, f *forward, r
 			respond(w, http.StatusBadGateway)
 		},
 	}
-	proxy.ServeHTTP(w, r)
+	proxy.ServeHTTP(w, r.WithContext(ctx))
+}
+
+// maxRepeatable bounds the bodies that are held so that they can be sent again.
+const maxRepeatable = 64 << 10
+
+// repeatable reads a small body ahead, so that the request can be given to
+// another connection when the first one turns out to be closed before anything
+// was sent on it. A target that closes a connection later than that has its
+// client answered with 502, as AWS says.
+func repeatable(r *http.Request) error {
+	if r.ContentLength <= 0 || r.ContentLength > maxRepeatable {
+		return nil
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return fmt.Errorf("reading a request's body: %w", err)
+	}
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	r.Body, err = r.GetBody()
+	return err
 }
 
 // toTarget turns a request into the one that the target gets: for the same

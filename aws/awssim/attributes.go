@@ -19,27 +19,33 @@ const (
 	attrCookieTime = "stickiness.lb_cookie.duration_seconds"
 	attrDelay      = "deregistration_delay.timeout_seconds"
 	attrProxyV2    = "proxy_protocol_v2.enabled"
+	attrCrossZone  = "load_balancing.cross_zone.enabled"
+
+	attrEndDrained   = "deregistration_delay.connection_termination.enabled"
+	attrEndUnhealthy = "target_health_state.unhealthy.connection_termination.enabled"
+	attrLeastCount   = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count"
+	attrLeastPercent = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage"
 )
 
 // defaultAttributes gives the attributes that a group of a protocol has, with
 // AWS's default values. Others are refused for it.
 func defaultAttributes(protocol types.ProtocolEnum) map[string]string {
 	attributes := map[string]string{
-		attrDelay:                           "300",
-		attrSticky:                          "false",
-		"load_balancing.cross_zone.enabled": "use_load_balancer_configuration",
-		"target_group_health.dns_failover.minimum_healthy_targets.count":                 "1",
-		"target_group_health.dns_failover.minimum_healthy_targets.percentage":            "off",
-		"target_group_health.unhealthy_state_routing.minimum_healthy_targets.count":      "1",
-		"target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage": "off",
+		attrDelay:     "300",
+		attrSticky:    "false",
+		attrCrossZone: "use_load_balancer_configuration",
+		"target_group_health.dns_failover.minimum_healthy_targets.count":      "1",
+		"target_group_health.dns_failover.minimum_healthy_targets.percentage": "off",
+		attrLeastCount:   "1",
+		attrLeastPercent: "off",
 	}
 	own := map[string]string{
 		attrStickyType:               "source_ip",
 		attrProxyV2:                  "false",
 		"preserve_client_ip.enabled": "true",
-		"deregistration_delay.connection_termination.enabled":          "false",
-		"target_health_state.unhealthy.connection_termination.enabled": "true",
-		"target_health_state.unhealthy.draining_interval_seconds":      "0",
+		attrEndDrained:               "false",
+		attrEndUnhealthy:             "true",
+		"target_health_state.unhealthy.draining_interval_seconds": "0",
 	}
 	if protocol == types.ProtocolEnumHttp || protocol == types.ProtocolEnumHttps {
 		own = map[string]string{
@@ -73,6 +79,14 @@ func (g *targetGroup) seconds(key string) time.Duration {
 		return 0
 	}
 	return time.Duration(n) * time.Second
+}
+
+// minimumHealthy is how many targets of those in use must be healthy, lest the
+// group fails open. Which values are allowed is AWS's affair: others count as off.
+func (g *targetGroup) minimumHealthy(total int) int {
+	least, _ := strconv.Atoi(g.attributes[attrLeastCount])
+	percent, _ := strconv.Atoi(g.attributes[attrLeastPercent])
+	return max(least, (total*percent+99)/100)
 }
 
 // cookieDuration is how long the load balancer's own cookie keeps a client on
@@ -121,7 +135,7 @@ func (s *Sim) modifyTargetGroupAttributes(in *elb.ModifyTargetGroupAttributesInp
 // checkAttribute holds switches and durations to their ranges.
 func checkAttribute(key, value string) error {
 	switch {
-	case key == "load_balancing.cross_zone.enabled":
+	case key == attrCrossZone:
 		if !slices.Contains([]string{"true", "false", "use_load_balancer_configuration"}, value) {
 			return invalid("The value '%s' of attribute '%s' is not valid", shorten(value), key)
 		}

@@ -1,11 +1,8 @@
 package awssim
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
-	"encoding/binary"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -273,116 +270,46 @@ func unusedPort(t *testing.T) int {
 	return socket.Addr().(*net.TCPAddr).Port
 }
 
-func TestNLBPassesTLSThroughAndKeepsFlows(t *testing.T) {
-	w := newWorld(t)
-	lb := w.loadBalancer("passthrough", types.LoadBalancerTypeEnumNetwork)
-	oldBackend := newBackend(t, "old", true)
-	old := w.serving("old", types.ProtocolEnumTcp, oldBackend)
-	fresh := w.serving("new", types.ProtocolEnumTcp, newBackend(t, "new", true))
-	l := w.listener(lb, types.ProtocolEnumTcp, 443, forwardTo(old))
-	ask := func(conn *tls.Conn, reader *bufio.Reader) string {
-		t.Helper()
-		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: sso.example\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
-		response, err := http.ReadResponse(reader, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer response.Body.Close()
-		if _, err := io.Copy(io.Discard, response.Body); err != nil {
-			t.Fatal(err)
-		}
-		return response.Header.Get("X-Backend")
-	}
-	connect := func() (*tls.Conn, *bufio.Reader) {
-		conn := tls.Client(dial(t, l), &tls.Config{ServerName: "sso.example", InsecureSkipVerify: true})
-		return conn, bufio.NewReader(conn)
-	}
-	conn, reader := connect()
-	if got := ask(conn, reader); got != "old" {
-		t.Fatalf("before: %s", got)
-	}
-	if sni := oldBackend.sni.Load(); sni != "sso.example" {
-		t.Errorf("the target was sent the server name %q", sni)
-	}
-	call(w, w.client.ModifyListener, &elb.ModifyListenerInput{ListenerArn: l.ListenerArn, DefaultActions: []types.Action{weighted(old, 0, fresh, 1)}})
-	if got := ask(conn, reader); got != "old" {
-		t.Errorf("an established flow moved to %s", got)
-	}
-	if got := ask(connect()); got != "new" {
-		t.Errorf("a new connection went to %s", got)
-	}
-	if l.DefaultActions[0].TargetGroupArn == nil || !strings.Contains(*lb.LoadBalancerArn, ":loadbalancer/net/passthrough/") {
-		t.Errorf("%+v %s", l.DefaultActions, *lb.LoadBalancerArn)
-	}
-}
-
-func TestNLBAnnouncesClients(t *testing.T) {
-	w := newWorld(t)
-	socket, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer socket.Close()
-	lb := w.loadBalancer("passthrough", types.LoadBalancerTypeEnumNetwork)
-	arn := w.group("old", types.ProtocolEnumTcp, socket.Addr().(*net.TCPAddr).Port, func(in *elb.CreateTargetGroupInput) {
-		in.HealthCheckPort = new("1") // nothing is there: the listener below sees the client alone
-	})
-	w.register(arn, "i-1")
-	call(w, w.client.ModifyTargetGroupAttributes, &elb.ModifyTargetGroupAttributesInput{
-		TargetGroupArn: new(arn),
-		Attributes:     []types.TargetGroupAttribute{{Key: new(attrProxyV2), Value: new("true")}},
-	})
-	l := w.listener(lb, types.ProtocolEnumTcp, 443, forwardTo(arn))
-	client := dial(t, l)
-	conn, err := socket.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	header := make([]byte, 28)
-	if _, err := io.ReadFull(conn, header); err != nil {
-		t.Fatal(err)
-	}
-	source := client.LocalAddr().(*net.TCPAddr)
-	if string(header[:12]) != "\r\n\r\n\x00\r\nQUIT\n" || header[12] != 0x21 || header[13] != 0x11 ||
-		binary.BigEndian.Uint16(header[14:]) != 12 || !net.IP(header[16:20]).Equal(source.IP) ||
-		int(binary.BigEndian.Uint16(header[24:])) != source.Port {
-		t.Errorf("header % x for %s", header, source)
-	}
-}
-
-func TestChangesPropagateAfterTheDelay(t *testing.T) {
+// Changes to a load balancer are gathered from the first one on, and come into
+// force together, on all of its listeners.
+func TestChangesPropagateInBatches(t *testing.T) {
 	w := newWorld(t)
 	var passed atomic.Int64
 	start := time.Now()
 	w.sim.now = func() time.Time { return start.Add(time.Duration(passed.Load())) }
 	w.sim.SetPropagation(10 * time.Second)
 	lb := w.loadBalancer("public", types.LoadBalancerTypeEnumApplication)
-	l := w.listener(lb, types.ProtocolEnumHttp, 80, answerWith("200", "first"))
+	first, second := w.listener(lb, types.ProtocolEnumHttp, 80, answerWith("200", "a")), w.listener(lb, types.ProtocolEnumHttp, 81, answerWith("200", "a"))
+	other := w.listener(w.loadBalancer("other", types.LoadBalancerTypeEnumApplication), types.ProtocolEnumHttp, 80, answerWith("200", "a"))
 	client := newHTTPClient(t, false)
-	expect := func(want string) {
-		t.Helper()
-		if got := get(t, client, l, "app.example", "/"); got.body != want {
-			t.Errorf("after %s: %s, want %s", time.Duration(passed.Load()), got.body, want)
-		}
-	}
-	change := func(body string) {
+	change := func(l *types.Listener, body string) {
 		t.Helper()
 		call(w, w.client.ModifyListener, &elb.ModifyListenerInput{ListenerArn: l.ListenerArn, DefaultActions: []types.Action{answerWith("200", body)}})
 	}
-	expect("first")
-	change("second")
-	passed.Store(int64(6 * time.Second))
-	change("third")
-	expect("first")
-	passed.Store(int64(10 * time.Second))
-	expect("second")
-	passed.Store(int64(15 * time.Second))
-	expect("second")
-	passed.Store(int64(16 * time.Second))
-	expect("third")
+	expect := func(after time.Duration, want string) {
+		t.Helper()
+		passed.Store(int64(after))
+		got := ""
+		for _, l := range []*types.Listener{first, second, other} {
+			got += get(t, client, l, "app.example", "/").body
+		}
+		if got != want {
+			t.Errorf("after %s: %s, want %s", after, got, want)
+		}
+	}
+	expect(0, "aaa")
+	change(first, "b")
+	expect(6*time.Second, "aaa")
+	change(second, "b")
+	change(first, "c")
+	change(other, "b")
+	expect(9999*time.Millisecond, "aaa")
+	expect(10*time.Second, "cba")
+	change(second, "d")
+	expect(15*time.Second, "cba")
+	expect(16*time.Second, "cbb")
+	expect(19*time.Second, "cbb")
+	expect(20*time.Second, "cdb")
 }
 
 func TestCloseEndsEverything(t *testing.T) {

@@ -25,15 +25,26 @@ type check func(context.Context) outcome
 
 // reconcile brings health checks and the data plane in line with the state
 // after a write: targets of a group that some rule or listener names are
-// checked, others are unused.
+// checked, others are unused, as are those in zones without the load balancer.
 func (s *Sim) reconcile() {
 	users := s.users()
 	for _, g := range s.groups {
 		s.dropDrained(g)
-		used := len(users[g.arn()]) > 0
+		used, zones := len(users[g.arn()]) > 0, s.zonesOf(users[g.arn()])
 		for _, t := range g.targets {
+			if t.endpoint == nil {
+				t.endpoint = s.newEndpoint(t)
+			}
+			t.outside = t.endpoint.isOutside(zones)
 			switch {
 			case t.draining():
+				if t.stop == nil {
+					s.waitForDrain(g, t)
+				}
+			case used && t.outside:
+				t.stopChecks()
+				t.set(types.TargetHealthStateEnumUnused, types.TargetHealthReasonEnumNotInUse,
+					"Target is in an Availability Zone that is not enabled for the load balancer")
 			case !used:
 				t.stopChecks()
 				t.set(types.TargetHealthStateEnumUnused, types.TargetHealthReasonEnumNotInUse,
@@ -47,6 +58,24 @@ func (s *Sim) reconcile() {
 		}
 		g.update()
 	}
+}
+
+// waitForDrain drops a target once its deregistration delay has passed.
+func (s *Sim) waitForDrain(g *targetGroup, t *target) {
+	ctx, stop := context.WithCancel(s.ctx)
+	t.stop = stop
+	delay := t.drainUntil.Sub(s.now())
+	s.work.Go(func() {
+		timer := time.NewTimer(delay)
+		defer timer.Stop()
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.dropDrained(g)
+		}
+	})
 }
 
 // startChecks checks a target at once and then at every interval. AWS takes
@@ -98,6 +127,9 @@ func (s *Sim) report(ctx context.Context, g *targetGroup, t *target, result outc
 	if t.health.State != state {
 		s.log.Debug("a target changed its health", "group", g.arn(), "target", t.id, "state", t.health.State)
 		g.update()
+		if t.health.State == types.TargetHealthStateEnumUnhealthy && g.endsUnhealthy() {
+			t.endpoint.end()
+		}
 	}
 }
 

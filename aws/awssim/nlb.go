@@ -52,19 +52,23 @@ func (srv *server) relay(client net.Conn) {
 		return
 	}
 	m := chosen.pool.members.Load()
-	address, ok := chosen.pool.pick(m)
+	to, ok := chosen.pool.pick(m, addrPortOf(client.RemoteAddr()).Addr())
 	if !ok {
 		reset(client)
 		return
 	}
-	target, err := srv.dial(address, m.proxyV2, chosen.pool.secure, client)
+	ctx, end := context.WithCancel(srv.ctx)
+	defer end()
+	defer to.use(end)()
+	target, err := srv.dial(ctx, to.address, m.proxyV2, chosen.pool.secure, client)
 	if err != nil {
-		srv.log.Debug("a target could not be reached", "target", address, "error", err)
+		srv.log.Debug("a target could not be reached", "target", to.address, "error", err)
 		reset(client)
 		return
 	}
 	defer target.Close()
-	defer context.AfterFunc(srv.ctx, func() {
+	defer context.AfterFunc(ctx, func() {
+		reset(client)
 		srv.closed(client.Close())
 		srv.closed(target.Close())
 	})()
@@ -76,9 +80,9 @@ func (srv *server) relay(client net.Conn) {
 
 // dial connects to a target and, where the group wants it, announces the
 // client first.
-func (srv *server) dial(address netip.AddrPort, proxyV2, secure bool, client net.Conn) (net.Conn, error) {
+func (srv *server) dial(ctx context.Context, address netip.AddrPort, proxyV2, secure bool, client net.Conn) (net.Conn, error) {
 	dialer := &net.Dialer{Timeout: connectTimeout}
-	target, err := dialer.DialContext(srv.ctx, "tcp", address.String())
+	target, err := dialer.DialContext(ctx, "tcp", address.String())
 	if err != nil {
 		return nil, fmt.Errorf("connecting to a target: %w", err)
 	}

@@ -59,8 +59,17 @@ func (f *forward) pick(intN func(int) int) (share, bool) {
 	return share{}, false
 }
 
+// batch gives when a change that is made now comes into force: together with
+// all others since the one that opened the batch.
+func (lb *loadBalancer) batch(now time.Time, propagation time.Duration) time.Time {
+	if !now.Before(lb.due) {
+		lb.due = now.Add(propagation)
+	}
+	return lb.due
+}
+
 // publish compiles the rules of a listener and hands them to its data plane,
-// where they come into force after the propagation delay.
+// where they come into force with the batch that they are in.
 func (s *Sim) publish(l *listener) {
 	compiled := s.compile(l)
 	last := l.plan.Load()
@@ -68,7 +77,7 @@ func (s *Sim) publish(l *listener) {
 		l.plan.Store(compiled)
 		return
 	}
-	compiled.due = s.now().Add(s.propagation)
+	compiled.due = l.lb.batch(s.now(), s.propagation)
 	for next := last.next.Load(); next != nil; next = last.next.Load() {
 		last = next
 	}

@@ -2,9 +2,11 @@ package awssim
 
 import (
 	"crypto/tls"
+	"hash/fnv"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,9 +42,14 @@ func (b *buffers) Put(p []byte) { b.free.Put(&p) }
 
 // members is an immutable set of the targets that may get traffic.
 type members struct {
-	usable  []netip.AddrPort
-	proxyV2 bool
-	sticky  time.Duration // how long a cookie keeps a client on a target; 0: no cookie
+	// zones share the traffic equally, and so do the targets of each. Across
+	// zones all targets are in one.
+	zones [][]*endpoint
+	// failedOpen tells that too few targets are healthy, so that all are here.
+	failedOpen bool
+	proxyV2    bool
+	bySource   bool          // a client stays on a target by its address
+	sticky     time.Duration // how long a cookie keeps a client on a target; 0: no cookie
 }
 
 func newPool(view types.TargetGroup) *pool {
@@ -77,33 +84,81 @@ func targetTLS() *tls.Config {
 	return &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}
 }
 
-// pick gives the next target in turn. There is none when nothing is registered.
-func (p *pool) pick(m *members) (netip.AddrPort, bool) {
-	if len(m.usable) == 0 {
-		return netip.AddrPort{}, false
+// pick gives the next target in turn, or the one that a client's address stands
+// for. There is none when nothing is registered.
+func (p *pool) pick(m *members, client netip.Addr) (*endpoint, bool) {
+	if len(m.zones) == 0 {
+		return nil, false
 	}
-	return m.usable[p.next.Add(1)%uint64(len(m.usable))], true
+	n := p.next.Add(1)
+	if m.bySource {
+		sum := fnv.New64a()
+		_, _ = sum.Write(client.AsSlice()) // A hash takes anything.
+		n = sum.Sum64()
+	}
+	zone := m.zones[n%uint64(len(m.zones))]
+	return zone[n/uint64(len(m.zones))%uint64(len(zone))], true
 }
 
-func (p *pool) close() { p.transport.CloseIdleConnections() }
+// find gives the target with an address, if it may get traffic.
+func (m *members) find(address netip.AddrPort) (*endpoint, bool) {
+	for _, zone := range m.zones {
+		for _, e := range zone {
+			if e.address == address {
+				return e, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// close ends what the pool can do: who is still sent to it finds no target.
+func (p *pool) close() {
+	p.members.Store(&members{})
+	p.transport.CloseIdleConnections()
+}
 
 // update tells the data plane which targets of a group may get traffic: the
-// healthy ones, or all that are registered when none is (fail open).
+// healthy ones, or all that are registered when too few are (fail open).
 func (g *targetGroup) update() {
-	m := &members{proxyV2: g.attributes[attrProxyV2] == "true", sticky: g.cookieDuration()}
-	var all []netip.AddrPort
+	var all, healthy []*endpoint
 	for _, t := range g.targets {
-		if t.draining() {
+		if t.draining() || t.outside {
 			continue
 		}
-		address := netip.AddrPortFrom(t.address, uint16(t.port))
-		all = append(all, address)
+		all = append(all, t.endpoint)
 		if t.health.State == types.TargetHealthStateEnumHealthy {
-			m.usable = append(m.usable, address)
+			healthy = append(healthy, t.endpoint)
 		}
 	}
-	if len(m.usable) == 0 {
-		m.usable = all
+	m := &members{
+		failedOpen: len(healthy) < g.minimumHealthy(len(all)),
+		proxyV2:    g.attributes[attrProxyV2] == "true",
+		bySource:   g.attributes[attrSticky] == "true" && g.attributes[attrStickyType] == "source_ip",
+		sticky:     g.cookieDuration(),
 	}
+	usable := healthy
+	if m.failedOpen {
+		usable = all
+	}
+	m.zones = inZones(usable, g.crossZone())
 	g.pool.members.Store(m)
+}
+
+// inZones puts targets with those of their zone, or all together. A network
+// load balancer has a node with an address of its own in each zone, and its
+// name resolves to those of the zones that have targets to offer: clients are
+// spread over them. Here one address stands for all of them, so that it is the
+// load balancer that takes the zones in turn.
+func inZones(targets []*endpoint, crossZone bool) [][]*endpoint {
+	var zones [][]*endpoint
+	for _, e := range targets {
+		at := slices.IndexFunc(zones, func(zone []*endpoint) bool { return crossZone || zone[0].zone == e.zone })
+		if at < 0 {
+			zones = append(zones, []*endpoint{e})
+			continue
+		}
+		zones[at] = append(zones[at], e)
+	}
+	return zones
 }

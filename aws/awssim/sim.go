@@ -46,6 +46,10 @@ type Config struct {
 	// the Sim.
 	InstanceIP func(instanceID string) (netip.Addr, bool)
 
+	// InstanceZone gives the Availability Zone of an instance, or nothing where
+	// that does not matter. It must not call the Sim.
+	InstanceZone func(instanceID string) string
+
 	// Address gives the next free loopback address for a new load balancer,
 	// whose DNSName is that address as a literal. Without it every load
 	// balancer has 127.0.0.1. It must not call the Sim.
@@ -56,8 +60,10 @@ type Config struct {
 	// any free one. Without it the ports are the same.
 	ListenerPort func(port int) int
 
-	// Propagation is how long after a write the data plane goes on with the
-	// rules from before it. A new listener begins with its first rules at once.
+	// Propagation is how long the changes to a load balancer are gathered, from
+	// the first of them on. The data plane goes on with the rules from before
+	// until then, and begins with all of the changes at once. A new listener has
+	// its first rules at once.
 	Propagation time.Duration
 
 	// NewID gives the last part of a new resource's ARN, unlike any before it.

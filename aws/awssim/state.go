@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
@@ -16,6 +17,7 @@ import (
 type loadBalancer struct {
 	view      types.LoadBalancer
 	listeners []*listener
+	due       time.Time // when the last batch of changes comes into force
 }
 
 func (lb *loadBalancer) arn() string { return aws.ToString(lb.view.LoadBalancerArn) }

@@ -70,10 +70,13 @@ func (srv *server) stuckToGroup(r *http.Request, f *forward) (share, bool) {
 
 // stuckToTarget gives the target that the client's cookie names, if it may
 // still get traffic.
-func (srv *server) stuckToTarget(r *http.Request, m *members) (netip.AddrPort, bool) {
+func (srv *server) stuckToTarget(r *http.Request, m *members) (*endpoint, bool) {
 	if m.sticky <= 0 {
-		return netip.AddrPort{}, false
+		return nil, false
 	}
-	target, err := netip.ParseAddrPort(srv.held(r, targetCookie))
-	return target, err == nil && slices.Contains(m.usable, target)
+	address, err := netip.ParseAddrPort(srv.held(r, targetCookie))
+	if err != nil {
+		return nil, false
+	}
+	return m.find(address)
 }

@@ -24,6 +24,11 @@ type target struct {
 	good, bad  int       // consecutive results of health checks
 	drainUntil time.Time // zero while it is registered
 	stop       context.CancelFunc
+
+	// endpoint is there once the target is registered.
+	endpoint *endpoint
+	// outside is set in a zone that the load balancer is not enabled in.
+	outside bool
 }
 
 func (t *target) draining() bool { return !t.drainUntil.IsZero() }
@@ -138,10 +143,20 @@ func (s *Sim) deregisterTargets(in *elb.DeregisterTargetsInput) (*elb.Deregister
 	return &elb.DeregisterTargetsOutput{}, nil
 }
 
-// dropDrained forgets the targets whose delay has passed.
+// dropDrained forgets the targets whose delay has passed, and ends what is
+// still under way to them where the group says so.
 func (s *Sim) dropDrained(g *targetGroup) {
 	now := s.now()
-	g.targets = slices.DeleteFunc(g.targets, func(t *target) bool { return t.draining() && !now.Before(t.drainUntil) })
+	g.targets = slices.DeleteFunc(g.targets, func(t *target) bool {
+		if !t.draining() || now.Before(t.drainUntil) {
+			return false
+		}
+		t.stopChecks()
+		if g.endsDrained() {
+			t.endpoint.end()
+		}
+		return true
+	})
 }
 
 func (s *Sim) describeTargetHealth(in *elb.DescribeTargetHealthInput) (*elb.DescribeTargetHealthOutput, error) {

@@ -24,7 +24,7 @@ type sandboxFlags struct {
 func (f *sandboxFlags) addFlags(cmd *cobra.Command, propagation time.Duration) {
 	flags := cmd.Flags()
 	flags.IntVar(&f.hosts, "hosts", 0, "number of hosts (default: a world of about 24)")
-	flags.DurationVar(&f.propagation, "propagation", propagation, "how long load balancers go on as before after a change")
+	flags.DurationVar(&f.propagation, "propagation", propagation, "how long load balancers gather changes before they act on them")
 	flags.IntVar(&f.load, "load", 0, fmt.Sprintf("requests per second of clients that count what they lose (at most %d)", sandbox.MaxLoad))
 	flags.StringVar(&f.envFile, "env-file", "", "write the shell exports to this file, once everything answers")
 }

@@ -35,7 +35,8 @@ const faultsEnd = 10 * time.Second
 type Options struct {
 	// Hosts is how many hosts are published; 0 is the default world's 24.
 	Hosts int
-	// Propagation is how long the load balancers go on as before after a write.
+	// Propagation is how long the changes to a load balancer are gathered before
+	// they come into force together.
 	Propagation time.Duration
 	// StateDir becomes XDG_STATE_HOME and outlives the sandbox. Empty takes
 	// Resume, or else one that is removed with the sandbox.
@@ -157,16 +158,17 @@ func (s *Sandbox) startCluster(ctx context.Context, w world, ca *authority, log 
 func (s *Sandbox) startCloud(ctx context.Context, w world, ca *authority, options Options) error {
 	ports := s.net.listenerPorts(ctx)
 	s.tlsPort = ports(httpsPort)
-	instances := map[string]netip.Addr{}
+	instances := map[string]node{}
 	for _, n := range s.net.nodes() {
-		instances[n.instance] = n.address
+		instances[n.instance] = n
 	}
 	s.AWS = awssim.New(awssim.Config{
 		Region: region, Account: account,
 		InstanceIP: func(id string) (netip.Addr, bool) {
-			address, ok := instances[id]
-			return address, ok
+			n, ok := instances[id]
+			return n.address, ok
 		},
+		InstanceZone: func(id string) string { return instances[id].zone },
 		Address:      s.net.balancerAddress,
 		ListenerPort: ports,
 		NewID:        s.saved.newID,
