@@ -48,30 +48,34 @@ func parseParams(form map[string][]string) (*param, error) {
 
 // decode fills in the struct that input points to from the parameters. Names
 // that the struct does not have are ignored.
-func decode(root *param, input any) error {
-	return decodeStruct(root, reflect.ValueOf(input).Elem(), "")
+func (d *dialect) decode(root *param, input any) error {
+	return d.decodeStruct(root, reflect.ValueOf(input).Elem(), "")
 }
 
-func decodeStruct(node *param, dst reflect.Value, path string) error {
+func (d *dialect) decodeStruct(node *param, dst reflect.Value, path string) error {
 	t := dst.Type()
 	for i := range t.NumField() {
 		field := t.Field(i)
-		child := node.children[field.Name]
-		if !field.IsExported() || child == nil {
+		if !field.IsExported() {
 			continue
 		}
-		if err := decodeValue(child, dst.Field(i), join(path, field.Name)); err != nil {
+		name := d.parameter(t, field.Name)
+		child := node.children[name]
+		if child == nil {
+			continue
+		}
+		if err := d.decodeValue(child, dst.Field(i), join(path, name)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func decodeValue(node *param, dst reflect.Value, path string) error {
+func (d *dialect) decodeValue(node *param, dst reflect.Value, path string) error {
 	switch dst.Kind() {
 	case reflect.Pointer:
 		value := reflect.New(dst.Type().Elem())
-		if err := decodeValue(node, value.Elem(), path); err != nil {
+		if err := d.decodeValue(node, value.Elem(), path); err != nil {
 			return err
 		}
 		dst.Set(value)
@@ -85,9 +89,9 @@ func decodeValue(node *param, dst reflect.Value, path string) error {
 			dst.Set(reflect.ValueOf(at))
 			return nil
 		}
-		return decodeStruct(node, dst, path)
+		return d.decodeStruct(node, dst, path)
 	case reflect.Slice:
-		return decodeList(node, dst, path)
+		return d.decodeList(node, dst, path)
 	case reflect.Map:
 		return decodeMap(node, dst, path)
 	case reflect.String:
@@ -110,13 +114,17 @@ func decodeValue(node *param, dst reflect.Value, path string) error {
 	return nil
 }
 
-// decodeList reads PATH.member.N. An empty list is sent as "PATH=" and differs
-// from one that is absent, so it becomes a list of length 0 that is not nil.
-func decodeList(node *param, dst reflect.Value, path string) error {
-	members := numbered(node.children["member"])
+// decodeList reads PATH.member.N, or PATH.N in the flat form. An empty list is
+// sent as "PATH=" and differs from one that is absent, so it becomes a list of
+// length 0 that is not nil.
+func (d *dialect) decodeList(node *param, dst reflect.Value, path string) error {
+	if !d.flat {
+		node, path = node.children["member"], path+".member"
+	}
+	members := numbered(node)
 	list := reflect.MakeSlice(dst.Type(), len(members), len(members))
 	for i, member := range members {
-		if err := decodeValue(member, list.Index(i), fmt.Sprintf("%s.member.%d", path, i+1)); err != nil {
+		if err := d.decodeValue(member, list.Index(i), fmt.Sprintf("%s.%d", path, i+1)); err != nil {
 			return err
 		}
 	}

@@ -9,26 +9,39 @@ import (
 	"time"
 )
 
-// encodeResponse writes the answer to an operation in the XML of the AWS query
-// protocol. The SDK's Go field names are the element names of ELBv2 and STS.
-func encodeResponse(action, namespace, requestID string, output any) []byte {
+// response writes the answer to an operation in XML.
+func (d *dialect) response(action, namespace, requestID string, output any) []byte {
 	var b bytes.Buffer
-	b.WriteString("<" + action + `Response xmlns="` + namespace + `"><` + action + "Result>")
-	if output != nil {
-		encodeStruct(&b, reflect.ValueOf(output).Elem())
+	b.WriteString("<" + action + `Response xmlns="` + namespace + `">`)
+	if d.plain {
+		element(&b, "requestId", requestID)
+	} else {
+		b.WriteString("<" + action + "Result>")
 	}
-	b.WriteString("</" + action + "Result><ResponseMetadata><RequestId>" + requestID +
-		"</RequestId></ResponseMetadata></" + action + "Response>\n")
+	if output != nil {
+		d.encodeStruct(&b, reflect.ValueOf(output).Elem())
+	}
+	if !d.plain {
+		b.WriteString("</" + action + "Result><ResponseMetadata><RequestId>" + requestID + "</RequestId></ResponseMetadata>")
+	}
+	b.WriteString("</" + action + "Response>\n")
 	return b.Bytes()
 }
 
-// encodeError writes an error in the XML of the AWS query protocol.
-func encodeError(namespace, requestID, code, message string, sender bool) []byte {
+// failure writes an error in XML.
+func (d *dialect) failure(namespace, requestID, code, message string, sender bool) []byte {
+	var b bytes.Buffer
+	if d.plain {
+		b.WriteString("<Response><Errors><Error>")
+		element(&b, "Code", code)
+		element(&b, "Message", message)
+		b.WriteString("</Error></Errors><RequestID>" + requestID + "</RequestID></Response>\n")
+		return b.Bytes()
+	}
 	kind := "Receiver"
 	if sender {
 		kind = "Sender"
 	}
-	var b bytes.Buffer
 	b.WriteString(`<ErrorResponse xmlns="` + namespace + `"><Error><Type>` + kind + "</Type>")
 	element(&b, "Code", code)
 	element(&b, "Message", message)
@@ -36,20 +49,20 @@ func encodeError(namespace, requestID, code, message string, sender bool) []byte
 	return b.Bytes()
 }
 
-func encodeStruct(b *bytes.Buffer, src reflect.Value) {
+func (d *dialect) encodeStruct(b *bytes.Buffer, src reflect.Value) {
 	t := src.Type()
 	for i := range t.NumField() {
 		field := t.Field(i)
 		// ResultMetadata belongs to the SDK, not to the wire.
 		if field.IsExported() && field.Name != "ResultMetadata" {
-			encodeValue(b, field.Name, src.Field(i))
+			d.encodeValue(b, d.element(t, field.Name), src.Field(i))
 		}
 	}
 }
 
 // encodeValue writes one element. What is nil, and an enumeration that was
 // never set, is left out; a list that is empty but not nil is written empty.
-func encodeValue(b *bytes.Buffer, name string, src reflect.Value) {
+func (d *dialect) encodeValue(b *bytes.Buffer, name string, src reflect.Value) {
 	switch src.Kind() {
 	case reflect.Pointer:
 		if src.IsNil() {
@@ -59,14 +72,14 @@ func encodeValue(b *bytes.Buffer, name string, src reflect.Value) {
 			element(b, name, src.Elem().String())
 			return
 		}
-		encodeValue(b, name, src.Elem())
+		d.encodeValue(b, name, src.Elem())
 	case reflect.Struct:
 		if at, ok := src.Interface().(time.Time); ok {
 			element(b, name, at.UTC().Format("2006-01-02T15:04:05.000Z"))
 			return
 		}
 		b.WriteString("<" + name + ">")
-		encodeStruct(b, src)
+		d.encodeStruct(b, src)
 		b.WriteString("</" + name + ">")
 	case reflect.Slice:
 		if src.IsNil() {
@@ -74,19 +87,21 @@ func encodeValue(b *bytes.Buffer, name string, src reflect.Value) {
 		}
 		b.WriteString("<" + name + ">")
 		for i := range src.Len() {
-			encodeValue(b, "member", src.Index(i))
+			d.encodeValue(b, d.item, src.Index(i))
 		}
 		b.WriteString("</" + name + ">")
 	case reflect.Map:
 		encodeMap(b, name, src)
 	case reflect.String:
-		if src.Len() > 0 || name == "member" {
+		if src.Len() > 0 || name == d.item {
 			element(b, name, src.String())
 		}
 	case reflect.Bool:
 		element(b, name, strconv.FormatBool(src.Bool()))
 	case reflect.Int32, reflect.Int64:
 		element(b, name, strconv.FormatInt(src.Int(), 10))
+	case reflect.Float64:
+		element(b, name, strconv.FormatFloat(src.Float(), 'g', -1, 64))
 	}
 }
 

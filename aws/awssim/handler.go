@@ -20,8 +20,9 @@ const maxBody = 4 << 20
 // maxCalls bounds the log of calls; the oldest ones go first.
 const maxCalls = 100_000
 
-// api is one service: its namespace and operations by name.
+// api is one service: how it is spoken to, and its operations by name.
 type api struct {
+	*dialect
 	service    string
 	namespace  string
 	operations map[string]operation
@@ -36,7 +37,7 @@ type operation struct {
 
 // Call is one request that reached Handler.
 type Call struct {
-	Service   string // "elasticloadbalancing" or "sts"
+	Service   string // "elasticloadbalancing", "ec2", "autoscaling" or "sts"
 	Action    string
 	Time      time.Time
 	RequestID string
@@ -89,9 +90,9 @@ func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request) {
 		}
 		call.Error = failed.ErrorCode()
 		status = statusOf(call.Error)
-		body = encodeError(service.namespace, call.RequestID, call.Error, failed.ErrorMessage(), status < http.StatusInternalServerError)
+		body = service.failure(service.namespace, call.RequestID, call.Error, failed.ErrorMessage(), status < http.StatusInternalServerError)
 	} else {
-		body = encodeResponse(call.Action, service.namespace, call.RequestID, output)
+		body = service.response(call.Action, service.namespace, call.RequestID, output)
 	}
 	s.calls.add(call)
 	w.Header().Set("Content-Type", "text/xml")
@@ -140,7 +141,7 @@ func (s *Sim) answer(w http.ResponseWriter, r *http.Request, call *Call) (api, a
 		return service, nil, err
 	}
 	input := reflect.New(op.input.Elem()).Interface()
-	if err := decode(params, input); err != nil {
+	if err := service.decode(params, input); err != nil {
 		return service, nil, err
 	}
 	output, err := s.run(op, input)

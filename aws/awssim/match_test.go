@@ -123,8 +123,8 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		in := new(elb.CreateRuleInput)
-		if decode(params, in) == nil {
-			encodeResponse("CreateRule", "n", "id", &elb.CreateRuleOutput{Rules: []types.Rule{{Actions: in.Actions, Conditions: in.Conditions}}})
+		if queryDialect().decode(params, in) == nil {
+			queryDialect().response("CreateRule", "n", "id", &elb.CreateRuleOutput{Rules: []types.Rule{{Actions: in.Actions, Conditions: in.Conditions}}})
 		}
 	})
 }

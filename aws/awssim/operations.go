@@ -20,6 +20,7 @@ const (
 func (s *Sim) operations() map[string]api {
 	return map[string]api{
 		versionELB: {
+			dialect:   queryDialect(),
 			service:   serviceELB,
 			namespace: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
 			operations: map[string]operation{
@@ -51,6 +52,7 @@ func (s *Sim) operations() map[string]api {
 			},
 		},
 		versionSTS: {
+			dialect:   queryDialect(),
 			service:   serviceSTS,
 			namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
 			operations: map[string]operation{
