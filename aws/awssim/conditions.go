@@ -21,7 +21,7 @@ const (
 // acceptConditions holds the conditions of a rule to AWS's rules and gives
 // them as AWS reports them: the values of host and path conditions in both
 // forms. Everything else stays as it was sent.
-func acceptConditions(given []types.RuleCondition) ([]types.RuleCondition, error) {
+func acceptConditions(given []types.RuleCondition, limits map[string]int) ([]types.RuleCondition, error) {
 	if len(given) == 0 {
 		return nil, invalid("A rule must have at least one condition")
 	}
@@ -47,11 +47,11 @@ func acceptConditions(given []types.RuleCondition) ([]types.RuleCondition, error
 		}
 		values += len(c.RegexValues) + len(configRegexes(c))
 	}
-	if values > maxConditionValues {
-		return nil, invalid("A rule can only have '%d' condition values", maxConditionValues)
+	if most := limits[limitValues]; values > most {
+		return nil, invalid("A rule can only have '%d' condition values", most)
 	}
-	if wildcards > maxWildcards {
-		return nil, invalid("A rule can only have '%d' condition wildcards", maxWildcards)
+	if most := limits[limitWildcards]; wildcards > most {
+		return nil, invalid("A rule can only have '%d' condition wildcards", most)
 	}
 	return accepted, nil
 }

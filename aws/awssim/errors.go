@@ -26,15 +26,17 @@ func badAction(format string, args ...any) error {
 	return apiError("InvalidLoadBalancerAction", format, args...)
 }
 
-// statusOf gives the HTTP status that belongs to an error code; nearly all of
-// ELBv2's are 400.
+// statusOf gives the HTTP status that belongs to an error code; nearly all
+// are 400.
 func statusOf(code string) int {
 	switch code {
 	case "MissingAuthenticationToken", "SignatureDoesNotMatch", "AccessDenied", "ExpiredToken":
 		return http.StatusForbidden
+	case "DryRunOperation":
+		return http.StatusPreconditionFailed
 	case "InternalFailure", "HealthUnavailable":
 		return http.StatusInternalServerError
-	case "ServiceUnavailable":
+	case "ServiceUnavailable", "RequestLimitExceeded":
 		return http.StatusServiceUnavailable
 	default:
 		return http.StatusBadRequest

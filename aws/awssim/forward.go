@@ -24,8 +24,8 @@ func (s *Sim) acceptForward(l *listener, a *types.Action, before *rule) error {
 	if len(c.TargetGroups) == 0 {
 		return invalid("A target group ARN must be specified")
 	}
-	if len(c.TargetGroups) > maxGroupsPerAction {
-		return apiError("TooManyTargetGroups", "The maximum number of target groups per action is '%d'", maxGroupsPerAction)
+	if most := s.limit(l.lb, limitGroupsPerAction); len(c.TargetGroups) > most {
+		return apiError("TooManyTargetGroups", "The maximum number of target groups per action is '%d'", most)
 	}
 	if err := acceptGroupStickiness(l, c); err != nil {
 		return err
@@ -102,9 +102,9 @@ func (s *Sim) checkAssociation(l *listener, wanted []string, before *rule) error
 	for _, arn := range wanted {
 		named[arn] = true
 	}
-	if len(named) > maxGroupsPerLB {
+	if most := s.limits[limitGroupsPerALB]; l.lb.isApplication() && len(named) > most {
 		return apiError("TooManyUniqueTargetGroupsPerLoadBalancer",
-			"The maximum number of unique target groups per load balancer is '%d'", maxGroupsPerLB)
+			"The maximum number of unique target groups per load balancer is '%d'", most)
 	}
 	return nil
 }

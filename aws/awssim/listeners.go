@@ -46,8 +46,8 @@ func (s *Sim) createListener(in *elb.CreateListenerInput) (*elb.CreateListenerOu
 		}
 		return nil, apiError("DuplicateListener", "A listener already exists on this port for this load balancer '%s'", lb.arn())
 	}
-	if len(lb.listeners) >= maxListeners {
-		return nil, apiError("TooManyListeners", "The maximum number of listeners per load balancer is '%d'", maxListeners)
+	if most := s.limit(lb, limitListeners); len(lb.listeners) >= most {
+		return nil, apiError("TooManyListeners", "The maximum number of listeners on load balancer '%s' is '%d'", lb.arn(), most)
 	}
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
@@ -157,7 +157,7 @@ func (s *Sim) describeListeners(in *elb.DescribeListenersInput) (*elb.DescribeLi
 		}
 		views = append(views, l.describe())
 	}
-	views, next, err := page(views, func(v types.Listener) string { return *v.ListenerArn }, in.Marker, in.PageSize)
+	views, next, err := page(views, func(v types.Listener) string { return *v.ListenerArn }, in.Marker, in.PageSize, elbPages())
 	if err != nil {
 		return nil, err
 	}
@@ -251,11 +251,34 @@ func (s *Sim) deleteListener(in *elb.DeleteListenerInput) (*elb.DeleteListenerOu
 	if err != nil {
 		return nil, err
 	}
+	l.lb.listeners = slices.DeleteFunc(l.lb.listeners, func(other *listener) bool { return other == l })
+	s.forget(l)
+	return &elb.DeleteListenerOutput{}, nil
+}
+
+// forget closes a listener that is no more, and takes the tags that it and its
+// rules have.
+func (s *Sim) forget(l *listener) {
 	for _, r := range l.rules {
 		delete(s.tags, r.arn)
 	}
 	delete(s.tags, l.arn())
-	l.lb.listeners = slices.DeleteFunc(l.lb.listeners, func(other *listener) bool { return other == l })
 	l.server.close()
-	return &elb.DeleteListenerOutput{}, nil
+}
+
+// describeListenerCertificates gives the one certificate that a listener has.
+func (s *Sim) describeListenerCertificates(in *elb.DescribeListenerCertificatesInput) (*elb.DescribeListenerCertificatesOutput, error) {
+	l, err := s.findListener(in.ListenerArn)
+	if err != nil {
+		return nil, err
+	}
+	var certificates []types.Certificate
+	for _, c := range l.view.Certificates {
+		certificates = append(certificates, types.Certificate{CertificateArn: c.CertificateArn, IsDefault: new(true)})
+	}
+	certificates, next, err := page(certificates, func(c types.Certificate) string { return *c.CertificateArn }, in.Marker, in.PageSize, elbPages())
+	if err != nil {
+		return nil, err
+	}
+	return &elb.DescribeListenerCertificatesOutput{Certificates: certificates, NextMarker: next}, nil
 }

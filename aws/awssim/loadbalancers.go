@@ -52,15 +52,31 @@ func (s *Sim) createLoadBalancer(in *elb.CreateLoadBalancerInput) (*elb.CreateLo
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
+	subnets, err := subnetsOf(in)
+	if err != nil {
+		return nil, err
+	}
+	vpc, err := s.checkNetwork(subnets, in.SecurityGroups, kind == types.LoadBalancerTypeEnumApplication)
+	if err != nil {
+		return nil, err
+	}
+	count := 0
+	for _, lb := range s.balancers {
+		if lb.view.Type == kind {
+			count++
+		}
+	}
+	if most := s.limits[fmt.Sprintf(limitBalancers, kind)]; count >= most {
+		return nil, apiError("TooManyLoadBalancers", "The maximum number of %s load balancers is '%d'", kind, most)
+	}
 	address := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	if s.cfg.Address != nil {
-		var err error
 		if address, err = s.cfg.Address(); err != nil {
 			return nil, fmt.Errorf("finding an address for load balancer %s: %w", name, err)
 		}
 	}
 	view := types.LoadBalancer{
-		AvailabilityZones:     s.zones(in),
+		AvailabilityZones:     s.zones(subnets),
 		CanonicalHostedZoneId: new("Z35SXDOTRQ7X7K"),
 		CreatedTime:           new(s.now()),
 		DNSName:               new(address.String()),
@@ -71,27 +87,53 @@ func (s *Sim) createLoadBalancer(in *elb.CreateLoadBalancerInput) (*elb.CreateLo
 		SecurityGroups:        in.SecurityGroups,
 		State:                 &types.LoadBalancerState{Code: types.LoadBalancerStateEnumActive},
 		Type:                  kind,
-		VpcId:                 new(defaultVPC),
+		VpcId:                 new(vpc),
 	}
 	s.balancers = append(s.balancers, &loadBalancer{view: view})
 	s.setTags(*view.LoadBalancerArn, in.Tags)
 	return &elb.CreateLoadBalancerOutput{LoadBalancers: []types.LoadBalancer{view}}, nil
 }
 
-func (s *Sim) zones(in *elb.CreateLoadBalancerInput) []types.AvailabilityZone {
+// subnetsOf gives the subnets that are asked for in one form or the other.
+func subnetsOf(in *elb.CreateLoadBalancerInput) ([]string, error) {
+	if len(in.Subnets) > 0 && len(in.SubnetMappings) > 0 {
+		return nil, invalid("You must specify either subnets or subnet mappings, not both")
+	}
 	subnets := in.Subnets
 	for _, m := range in.SubnetMappings {
 		subnets = append(subnets, aws.ToString(m.SubnetId))
 	}
+	return subnets, nil
+}
+
+func (s *Sim) zones(subnets []string) []types.AvailabilityZone {
 	zones := []types.AvailabilityZone{}
 	for i, subnet := range subnets {
 		zones = append(zones, types.AvailabilityZone{
 			LoadBalancerAddresses: []types.LoadBalancerAddress{},
 			SubnetId:              new(subnet),
-			ZoneName:              new(s.cfg.Region + string(rune('a'+i%6))),
+			ZoneName:              new(s.zoneOf(subnet, i)),
 		})
 	}
 	return zones
+}
+
+// deleteLoadBalancer deletes a load balancer with its listeners. One that is
+// gone already is deleted as well.
+func (s *Sim) deleteLoadBalancer(in *elb.DeleteLoadBalancerInput) (*elb.DeleteLoadBalancerOutput, error) {
+	if err := checkARN(in.LoadBalancerArn, "loadbalancer", "load balancer"); err != nil {
+		return nil, err
+	}
+	lb, err := s.findLoadBalancer(in.LoadBalancerArn)
+	if err != nil {
+		return &elb.DeleteLoadBalancerOutput{}, nil
+	}
+	for _, l := range lb.listeners {
+		s.forget(l)
+	}
+	delete(s.tags, lb.arn())
+	s.balancers = slices.DeleteFunc(s.balancers, func(other *loadBalancer) bool { return other == lb })
+	return &elb.DeleteLoadBalancerOutput{}, nil
 }
 
 func (s *Sim) describeLoadBalancers(in *elb.DescribeLoadBalancersInput) (*elb.DescribeLoadBalancersOutput, error) {
@@ -111,53 +153,11 @@ func (s *Sim) describeLoadBalancers(in *elb.DescribeLoadBalancersInput) (*elb.De
 			views = append(views, lb.view)
 		}
 	}
-	views, next, err := page(views, func(v types.LoadBalancer) string { return *v.LoadBalancerArn }, in.Marker, in.PageSize)
+	views, next, err := page(views, func(v types.LoadBalancer) string { return *v.LoadBalancerArn }, in.Marker, in.PageSize, elbPages())
 	if err != nil {
 		return nil, err
 	}
 	return &elb.DescribeLoadBalancersOutput{LoadBalancers: views, NextMarker: next}, nil
-}
-
-// describeLoadBalancerAttributes reports AWS's defaults; they cannot be changed.
-func (s *Sim) describeLoadBalancerAttributes(in *elb.DescribeLoadBalancerAttributesInput) (*elb.DescribeLoadBalancerAttributesOutput, error) {
-	lb, err := s.findLoadBalancer(in.LoadBalancerArn)
-	if err != nil {
-		return nil, err
-	}
-	pairs := [][2]string{
-		{"access_logs.s3.bucket", ""},
-		{"access_logs.s3.enabled", "false"},
-		{"access_logs.s3.prefix", ""},
-		{"deletion_protection.enabled", "false"},
-	}
-	if lb.isApplication() {
-		pairs = append(pairs, [][2]string{
-			{"client_keep_alive.seconds", "3600"},
-			{"idle_timeout.timeout_seconds", "60"},
-			{"load_balancing.cross_zone.enabled", "true"},
-			{"routing.http.desync_mitigation_mode", "defensive"},
-			{"routing.http.drop_invalid_header_fields.enabled", "false"},
-			{"routing.http.preserve_host_header.enabled", "false"},
-			{"routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "false"},
-			{"routing.http.xff_client_port.enabled", "false"},
-			{"routing.http.xff_header_processing.mode", "append"},
-			{"routing.http2.enabled", "true"},
-			{"waf.fail_open.enabled", "false"},
-			{"zonal_shift.config.enabled", "false"},
-		}...)
-	} else {
-		pairs = append(pairs, [][2]string{
-			{"dns_record.client_routing_policy", "any_availability_zone"},
-			{"ipv6.deny_all_igw_traffic", "false"},
-			{"load_balancing.cross_zone.enabled", "false"},
-			{"zonal_shift.config.enabled", "false"},
-		}...)
-	}
-	attributes := make([]types.LoadBalancerAttribute, len(pairs))
-	for i, pair := range pairs {
-		attributes[i] = types.LoadBalancerAttribute{Key: new(pair[0]), Value: new(pair[1])}
-	}
-	return &elb.DescribeLoadBalancerAttributesOutput{Attributes: attributes}, nil
 }
 
 // selected says whether a value is among those asked for; asking for none

@@ -71,7 +71,7 @@ func TestConditionsMatchAsAWSSays(t *testing.T) {
 		{"regular expression that differs", regex, "app77", "/", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			accepted, err := acceptConditions([]types.RuleCondition{tc.condition})
+			accepted, err := acceptConditions([]types.RuleCondition{tc.condition}, defaultLimits())
 			if err != nil {
 				t.Fatal(err)
 			}

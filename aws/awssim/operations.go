@@ -3,17 +3,20 @@ package awssim
 import (
 	"reflect"
 
-	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// Versions of the two services, by which requests are dispatched, and the
-// names under which credentials for them are scoped.
+// Versions of the services, by which requests are dispatched, and the names
+// under which credentials for them are scoped.
 const (
-	versionELB = "2015-12-01"
-	versionSTS = "2011-06-15"
-	serviceELB = "elasticloadbalancing"
-	serviceSTS = "sts"
+	versionELB     = "2015-12-01"
+	versionEC2     = "2016-11-15"
+	versionScaling = "2011-01-01"
+	versionSTS     = "2011-06-15"
+	serviceELB     = "elasticloadbalancing"
+	serviceEC2     = "ec2"
+	serviceScaling = "autoscaling"
+	serviceSTS     = "sts"
 )
 
 // operations lists what can be called, by version and name.
@@ -25,6 +28,8 @@ func (s *Sim) operations() map[string]api {
 			namespace: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
 			operations: map[string]operation{
 				"DescribeAccountLimits":          reads(s.describeAccountLimits),
+				"DescribeListenerAttributes":     reads(s.describeListenerAttributes),
+				"DescribeListenerCertificates":   reads(s.describeListenerCertificates),
 				"DescribeListeners":              reads(s.describeListeners),
 				"DescribeLoadBalancerAttributes": reads(s.describeLoadBalancerAttributes),
 				"DescribeLoadBalancers":          reads(s.describeLoadBalancers),
@@ -40,6 +45,7 @@ func (s *Sim) operations() map[string]api {
 				"CreateRule":                  writes(s.createRule),
 				"CreateTargetGroup":           writes(s.createTargetGroup),
 				"DeleteListener":              writes(s.deleteListener),
+				"DeleteLoadBalancer":          writes(s.deleteLoadBalancer),
 				"DeleteRule":                  writes(s.deleteRule),
 				"DeleteTargetGroup":           writes(s.deleteTargetGroup),
 				"DeregisterTargets":           writes(s.deregisterTargets),
@@ -49,6 +55,35 @@ func (s *Sim) operations() map[string]api {
 				"RegisterTargets":             writes(s.registerTargets),
 				"RemoveTags":                  writes(s.removeTags),
 				"SetRulePriorities":           writes(s.setRulePriorities),
+			},
+		},
+		versionEC2: {
+			dialect:   ec2Dialect(),
+			service:   serviceEC2,
+			namespace: "http://ec2.amazonaws.com/doc/2016-11-15/",
+			operations: map[string]operation{
+				"DescribeInstances":           reads(s.describeInstances),
+				"DescribeSecurityGroupRules":  reads(s.describeSecurityGroupRules),
+				"DescribeSecurityGroups":      reads(s.describeSecurityGroups),
+				"DescribeSubnets":             reads(s.describeSubnets),
+				"DescribeVpcs":                reads(s.describeVpcs),
+				"GetManagedPrefixListEntries": reads(s.getManagedPrefixListEntries),
+
+				"AuthorizeSecurityGroupIngress": writes(s.authorizeSecurityGroupIngress),
+				"RevokeSecurityGroupIngress":    writes(s.revokeSecurityGroupIngress),
+			},
+		},
+		versionScaling: {
+			dialect:   queryDialect(),
+			service:   serviceScaling,
+			namespace: "http://autoscaling.amazonaws.com/doc/2011-01-01/",
+			operations: map[string]operation{
+				"DescribeAutoScalingGroups":        reads(s.describeAutoScalingGroups),
+				"DescribeLoadBalancerTargetGroups": reads(s.describeLoadBalancerTargetGroups),
+				"DescribeTrafficSources":           reads(s.describeTrafficSources),
+
+				"AttachLoadBalancerTargetGroups": writes(s.attachLoadBalancerTargetGroups),
+				"DetachLoadBalancerTargetGroups": writes(s.detachLoadBalancerTargetGroups),
 			},
 		},
 		versionSTS: {
@@ -90,12 +125,4 @@ func (s *Sim) getCallerIdentity(*sts.GetCallerIdentityInput) (*sts.GetCallerIden
 		Arn:     new(s.caller()),
 		UserId:  new("AIDAEXAMPLEOPERATOR00"),
 	}, nil
-}
-
-func (s *Sim) describeAccountLimits(in *elb.DescribeAccountLimitsInput) (*elb.DescribeAccountLimitsOutput, error) {
-	limits, next, err := page(accountLimits(), limitName, in.Marker, in.PageSize)
-	if err != nil {
-		return nil, err
-	}
-	return &elb.DescribeAccountLimitsOutput{Limits: limits, NextMarker: next}, nil
 }

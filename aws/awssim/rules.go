@@ -49,7 +49,7 @@ func (s *Sim) describeRules(in *elb.DescribeRulesInput) (*elb.DescribeRulesOutpu
 		}
 		views = append(views, r.describe())
 	}
-	views, next, err := page(views, func(v types.Rule) string { return *v.RuleArn }, in.Marker, in.PageSize)
+	views, next, err := page(views, func(v types.Rule) string { return *v.RuleArn }, in.Marker, in.PageSize, elbPages())
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func (s *Sim) createRule(in *elb.CreateRuleInput) (*elb.CreateRuleOutput, error)
 	if slices.ContainsFunc(l.rules, func(r *rule) bool { return r.priority == priority }) {
 		return nil, apiError("PriorityInUse", "Priority '%d' is currently in use", priority)
 	}
-	conditions, err := acceptConditions(in.Conditions)
+	conditions, err := acceptConditions(in.Conditions, s.limits)
 	if err != nil {
 		return nil, err
 	}
@@ -84,8 +84,8 @@ func (s *Sim) createRule(in *elb.CreateRuleInput) (*elb.CreateRuleOutput, error)
 			count++
 		}
 	}
-	if count >= maxRules {
-		return nil, apiError("TooManyRules", "The maximum number of rules on load balancer '%s' is '%d'", l.lb.arn(), maxRules)
+	if most := s.limits[limitRules]; count >= most {
+		return nil, apiError("TooManyRules", "The maximum number of rules on load balancer '%s' is '%d'", l.lb.arn(), most)
 	}
 	actions, err := s.acceptActions(l, in.Actions, nil)
 	if err != nil {
@@ -121,7 +121,7 @@ func (s *Sim) modifyRule(in *elb.ModifyRuleInput) (*elb.ModifyRuleOutput, error)
 	}
 	conditions, actions, transforms := r.conditions, r.actions, r.transforms
 	if in.Conditions != nil {
-		if conditions, err = acceptConditions(in.Conditions); err != nil {
+		if conditions, err = acceptConditions(in.Conditions, s.limits); err != nil {
 			return nil, err
 		}
 	}

@@ -1,6 +1,9 @@
 // Package awssim is a simulated AWS on loopback: the APIs of Elastic Load
-// Balancing v2 and STS over their real wire protocol, and behind them the load
-// balancers themselves, which carry real traffic.
+// Balancing v2, EC2, Auto Scaling and STS over their real wire protocols, and
+// behind them the load balancers themselves, which carry real traffic.
+//
+// Load balancers are made through the API; the network around them, instances,
+// security groups and Auto Scaling groups, is given to Add.
 //
 // The ordinary SDK and the AWS CLI speak to Handler. Requests are decoded into
 // the SDK's own input types and answers encoded from its output types by
@@ -31,6 +34,7 @@ import (
 	"sync"
 	"time"
 
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 )
 
@@ -42,8 +46,8 @@ type Config struct {
 	Account   string // "111122223333"
 
 	// InstanceIP gives the address of an EC2 instance that is to be registered
-	// as a target. Without it no instance can be registered. It must not call
-	// the Sim.
+	// as a target. One that it does not know, and every one without it, must have
+	// been given to Add and has its private address. It must not call the Sim.
 	InstanceIP func(instanceID string) (netip.Addr, bool)
 
 	// InstanceZone gives the Availability Zone of an instance, or nothing where
@@ -105,6 +109,8 @@ type Sim struct {
 	groups       []*targetGroup
 	tags         map[string][]types.Tag
 	certificates map[string]*tls.Certificate
+	limits       map[string]int
+	net          network
 
 	calls  callLog
 	faults faults
@@ -135,6 +141,8 @@ func New(cfg Config) *Sim {
 		propagation:  cfg.Propagation,
 		tags:         map[string][]types.Tag{},
 		certificates: map[string]*tls.Certificate{},
+		limits:       defaultLimits(),
+		net:          network{prefixLists: map[string][]ec2types.PrefixListEntry{}},
 	}
 	s.apis = s.operations()
 	return s

@@ -38,6 +38,9 @@ func (s *Sim) createTargetGroup(in *elb.CreateTargetGroupInput) (*elb.CreateTarg
 		}
 		return &elb.CreateTargetGroupOutput{TargetGroups: []types.TargetGroup{g.describe(s.users())}}, nil
 	}
+	if most := s.limits[limitGroups]; len(s.groups) >= most {
+		return nil, apiError("TooManyTargetGroups", "The maximum number of target groups is '%d'", most)
+	}
 	view.TargetGroupArn = new(s.arnOf("targetgroup/" + name + "/" + s.cfg.NewID()))
 	g := &targetGroup{view: view, attributes: defaultAttributes(view.Protocol), pool: newPool(view)}
 	s.groups = append(s.groups, g)
@@ -184,7 +187,7 @@ func (s *Sim) describeTargetGroups(in *elb.DescribeTargetGroupsInput) (*elb.Desc
 			views = append(views, g.describe(users))
 		}
 	}
-	views, next, err := page(views, func(v types.TargetGroup) string { return *v.TargetGroupArn }, in.Marker, in.PageSize)
+	views, next, err := page(views, func(v types.TargetGroup) string { return *v.TargetGroupArn }, in.Marker, in.PageSize, elbPages())
 	if err != nil {
 		return nil, err
 	}

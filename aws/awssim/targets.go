@@ -73,19 +73,59 @@ func (s *Sim) registerTargets(in *elb.RegisterTargetsInput) (*elb.RegisterTarget
 		}
 		registered = append(registered, t)
 	}
-	if len(g.targets)+len(registered) > maxTargets {
-		return nil, apiError("TooManyTargets", "The maximum number of targets per target group is '%d'", maxTargets)
+	if err := s.checkTargetCount(g, registered); err != nil {
+		return nil, err
 	}
 	for _, t := range registered {
-		at := slices.IndexFunc(g.targets, func(other *target) bool { return other.id == t.id && other.port == t.port })
-		switch {
-		case at < 0:
-			g.targets = append(g.targets, t)
-		case g.targets[at].draining():
-			g.targets[at] = t
-		}
+		g.register(t)
 	}
 	return &elb.RegisterTargetsOutput{}, nil
+}
+
+// register adds a target, or takes one back that was being drained.
+func (g *targetGroup) register(t *target) {
+	at := g.indexOf(t.id, t.port)
+	switch {
+	case at < 0:
+		g.targets = append(g.targets, t)
+	case g.targets[at].draining():
+		g.targets[at] = t
+	}
+}
+
+func (g *targetGroup) indexOf(id string, port int32) int {
+	return slices.IndexFunc(g.targets, func(t *target) bool { return t.id == id && t.port == port })
+}
+
+// checkTargetCount holds a group to its number of targets, and the load balancer
+// that forwards to it to that of all its groups.
+func (s *Sim) checkTargetCount(g *targetGroup, more []*target) error {
+	added := map[string]bool{}
+	for _, t := range more {
+		if g.indexOf(t.id, t.port) < 0 {
+			added[fmt.Sprint(t.id, " ", t.port)] = true
+		}
+	}
+	if len(g.targets)+len(added) > maxTargets {
+		return apiError("TooManyTargets", "The maximum number of targets per target group is '%d'", maxTargets)
+	}
+	users := s.users()
+	for _, arn := range users[g.arn()] {
+		lb, err := s.findLoadBalancer(&arn)
+		if err != nil {
+			return err
+		}
+		count := len(added)
+		for _, other := range s.groups {
+			if slices.Contains(users[other.arn()], arn) {
+				count += len(other.targets)
+			}
+		}
+		if most := s.limit(lb, limitTargets); count > most {
+			return apiError("TooManyTargets", "The maximum number of targets on load balancer '%s' is '%d'", arn, most)
+		}
+	}
+	return nil
 }
 
 // newTarget finds the address of a target: that of its instance, or its own.
@@ -98,16 +138,23 @@ func (s *Sim) newTarget(g *targetGroup, d types.TargetDescription) (*target, err
 	if t.port < 1 || t.port > 65535 {
 		return nil, invalid("The port '%d' of target '%s' must be between 1 and 65535", t.port, shorten(id))
 	}
-	known := false
-	if g.view.TargetType == types.TargetTypeEnumIp {
-		var err error
-		t.address, err = netip.ParseAddr(id)
-		known = err == nil
-	} else if s.cfg.InstanceIP != nil {
-		t.address, known = s.cfg.InstanceIP(id)
+	var err error
+	switch {
+	case d.QuicServerId != nil:
+		return nil, invalid("A QUIC server ID cannot be specified for target groups with protocol '%s'", g.view.Protocol)
+	case g.view.TargetType == types.TargetTypeEnumIp:
+		if t.address, err = netip.ParseAddr(id); err != nil {
+			return nil, invalid("The IP address '%s' is not a valid IPv4 or IPv6 address", shorten(id))
+		}
+	case d.AvailabilityZone != nil:
+		return nil, invalid("You cannot specify an Availability Zone for a target of type '%s'", g.view.TargetType)
+	default:
+		if t.address, err = s.instanceAddress(g, id); err != nil {
+			return nil, err
+		}
 	}
 	// Nothing is ever sent to an address outside this machine.
-	if !known || !t.address.IsLoopback() {
+	if !t.address.IsLoopback() {
 		return nil, apiError("InvalidTarget", "The following targets are not valid: '%s'", shorten(id))
 	}
 	t.set(types.TargetHealthStateEnumInitial, types.TargetHealthReasonEnumRegistrationInProgress, "Target registration is in progress")
@@ -129,10 +176,18 @@ func (s *Sim) deregisterTargets(in *elb.DeregisterTargetsInput) (*elb.Deregister
 			return nil, apiError("InvalidTarget", "The following targets are not registered: '%s'", shorten(aws.ToString(d.Id)))
 		}
 	}
+	s.drain(g, func(t *target) bool {
+		return slices.ContainsFunc(in.Targets, func(d types.TargetDescription) bool { return matches(t, d) })
+	})
+	return &elb.DeregisterTargetsOutput{}, nil
+}
+
+// drain deregisters the targets that are chosen.
+func (s *Sim) drain(g *targetGroup, chosen func(*target) bool) {
 	until := s.now().Add(g.seconds(attrDelay))
 	used := len(s.users()[g.arn()]) > 0
 	g.targets = slices.DeleteFunc(g.targets, func(t *target) bool {
-		if t.draining() || !slices.ContainsFunc(in.Targets, func(d types.TargetDescription) bool { return matches(t, d) }) {
+		if t.draining() || !chosen(t) {
 			return false
 		}
 		t.stopChecks()
@@ -140,7 +195,6 @@ func (s *Sim) deregisterTargets(in *elb.DeregisterTargetsInput) (*elb.Deregister
 		t.set(types.TargetHealthStateEnumDraining, types.TargetHealthReasonEnumDeregistrationInProgress, "Target deregistration is in progress")
 		return !used
 	})
-	return &elb.DeregisterTargetsOutput{}, nil
 }
 
 // dropDrained forgets the targets whose delay has passed, and ends what is
