@@ -30,9 +30,9 @@ type api struct {
 
 // operation is one API call. Its run is called with the lock held.
 type operation struct {
-	input reflect.Type // pointer to the input struct
-	write bool
-	run   func(input any) (any, error)
+	input, output reflect.Type // pointers to the SDK's structs
+	write         bool
+	run           func(input any) (any, error)
 }
 
 // Call is one request that reached Handler.

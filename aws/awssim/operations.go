@@ -102,8 +102,9 @@ func writes[I, O any](run func(*I) (*O, error)) operation { return operationOf(r
 
 func operationOf[I, O any](run func(*I) (*O, error), write bool) operation {
 	return operation{
-		input: reflect.TypeFor[*I](),
-		write: write,
+		input:  reflect.TypeFor[*I](),
+		output: reflect.TypeFor[*O](),
+		write:  write,
 		run: func(input any) (any, error) {
 			output, err := run(input.(*I))
 			if err != nil {
