@@ -132,6 +132,9 @@ func (s *Sim) answer(w http.ResponseWriter, r *http.Request, call *Call) (api, a
 	if err := s.authenticate(r.Header.Get("Authorization"), service.service); err != nil {
 		return service, nil, err
 	}
+	if err := s.admit(service, op); err != nil {
+		return service, nil, err
+	}
 	trouble := s.faults.meet(call.Action, op.write)
 	if err := trouble.before(r.Context(), service.service, call.Action, s.caller()); err != nil {
 		return service, nil, err

@@ -112,8 +112,9 @@ type Sim struct {
 	limits       map[string]int
 	net          network
 
-	calls  callLog
-	faults faults
+	calls    callLog
+	faults   faults
+	throttle throttle
 }
 
 // New makes an account without any load balancer. Close ends it.

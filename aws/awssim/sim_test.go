@@ -11,8 +11,11 @@ import (
 	"errors"
 	"math/big"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,6 +59,23 @@ func newClient(endpoint, region string) *elb.Client {
 		Credentials:      credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "not-a-secret", ""),
 		RetryMaxAttempts: 1,
 	})
+}
+
+// post calls an operation without parameters and gives the code of its error, or
+// nothing.
+func (w *world) post(t *testing.T, service, action, version string) string {
+	t.Helper()
+	body := url.Values{"Action": {action}, "Version": {version}}.Encode()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body))
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/us-east-1/"+service+"/aws4_request, SignedHeaders=host, Signature=00")
+	answer := httptest.NewRecorder()
+	w.sim.Handler().ServeHTTP(answer, r)
+	if answer.Code == http.StatusOK {
+		return ""
+	}
+	_, code, _ := strings.Cut(answer.Body.String(), "<Code>")
+	code, _, _ = strings.Cut(code, "</Code>")
+	return code
 }
 
 // call runs an operation of the SDK client that must succeed.
