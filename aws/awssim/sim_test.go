@@ -109,6 +109,12 @@ func (w *world) loadBalancer(name string, kind types.LoadBalancerTypeEnum) *type
 	return &out.LoadBalancers[0]
 }
 
+func (w *world) loadBalancerIn(subnets ...string) *types.LoadBalancer {
+	w.t.Helper()
+	out := call(w, w.client.CreateLoadBalancer, &elb.CreateLoadBalancerInput{Name: new("public"), Subnets: subnets})
+	return &out.LoadBalancers[0]
+}
+
 // group makes a target group with a health check each second.
 func (w *world) group(name string, protocol types.ProtocolEnum, port int, change func(*elb.CreateTargetGroupInput)) string {
 	w.t.Helper()
