@@ -3,10 +3,12 @@ package awssim
 import (
 	"bytes"
 	"encoding/json"
-	"os"
 	"os/exec"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -16,20 +18,18 @@ import (
 // The AWS CLI reads names in a response with regard to case, which Go's XML
 // decoder does not: both must read the same.
 func TestAWSCLIReadsWhatTheSDKReads(t *testing.T) {
-	if err := exec.CommandContext(t.Context(), "python3", "-c", "import awscli").Run(); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("Python has no AWS CLI: %v", err)
-		}
-		t.Skipf("Python has no AWS CLI (%v): install awscli to compare with it", err)
-	}
+	needPython(t, "awscli", "pip install awscli")
 	w := newWorld(t)
-	lb := w.loadBalancer("public", types.LoadBalancerTypeEnumApplication)
+	if err := w.sim.Add(testNetwork()); err != nil {
+		t.Fatal(err)
+	}
+	lb := w.loadBalancerIn("subnet-00000000000000001", "subnet-00000000000000002")
 	old := w.serving("old", types.ProtocolEnumHttps, newBackend(t, "old", true))
 	fresh := w.serving("new", types.ProtocolEnumHttps, newBackend(t, "new", true))
 	l := w.listener(lb, types.ProtocolEnumHttps, 443, weighted(old, 0, fresh, 100))
 	w.rule(l, 1, "a.example", oidcActions(old, new("hidden"))...)
 	w.rule(l, 2, "b.example", answerWith("404", "<&>"))
-	call(w, w.client.AddTags, &elb.AddTagsInput{ResourceArns: []string{*lb.LoadBalancerArn}, Tags: []types.Tag{{Key: new("k"), Value: new("<é>")}}})
+	call(w, w.client.AddTags, &elb.AddTagsInput{ResourceArns: []string{*lb.LoadBalancerArn}, Tags: []types.Tag{{Key: new("k"), Value: new("é @ 1")}}})
 	w.healthy(old)
 	w.healthy(fresh)
 
@@ -72,8 +72,17 @@ func TestAWSCLIReadsWhatTheSDKReads(t *testing.T) {
 			[]string{"--resource-arns", *lb.LoadBalancerArn, old},
 			call(w, w.client.DescribeTags, &elb.DescribeTagsInput{ResourceArns: []string{*lb.LoadBalancerArn, old}}),
 		},
-		"get-caller-identity":     {nil, identity},
-		"describe-account-limits": {nil, call(w, w.client.DescribeAccountLimits, &elb.DescribeAccountLimitsInput{})},
+		"get-caller-identity": {nil, identity},
+		"describe-instances": {
+			[]string{"--filters", "Name=tag:Name,Values=node-1,node-2"},
+			run[ec2.DescribeInstancesOutput](w, &ec2.DescribeInstancesInput{Filters: []ec2types.Filter{filter("tag:Name", "node-1", "node-2")}}),
+		},
+		"describe-security-groups": {
+			[]string{"--group-ids", nodes},
+			run[ec2.DescribeSecurityGroupsOutput](w, &ec2.DescribeSecurityGroupsInput{GroupIds: []string{nodes}}),
+		},
+		"describe-auto-scaling-groups": {nil, run[autoscaling.DescribeAutoScalingGroupsOutput](w, &autoscaling.DescribeAutoScalingGroupsInput{})},
+		"describe-account-limits":      {nil, call(w, w.client.DescribeAccountLimits, &elb.DescribeAccountLimitsInput{})},
 	} {
 		arguments := append([]string{service(name), name}, tc.arguments...)
 		commands = append(commands, arguments)
@@ -114,9 +123,7 @@ json.dump(outputs, sys.stdout)
 	command := exec.CommandContext(t.Context(), "python3", "-c", script)
 	command.Stdin = bytes.NewReader(in)
 	command.Stderr = t.Output()
-	command.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=not-a-secret",
-		"AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1", "AWS_DEFAULT_OUTPUT=json", "AWS_PAGER=",
-		"AWS_CONFIG_FILE="+os.DevNull, "AWS_ENDPOINT_URL="+endpoint)
+	command.Env = awsEnvironment(endpoint)
 	raw, err := command.Output()
 	if err != nil {
 		t.Fatal(err)
@@ -130,10 +137,16 @@ json.dump(outputs, sys.stdout)
 
 // service is where the CLI has a command.
 func service(command string) string {
-	if command == "get-caller-identity" {
+	switch command {
+	case "get-caller-identity":
 		return "sts"
+	case "describe-instances", "describe-security-groups":
+		return "ec2"
+	case "describe-auto-scaling-groups":
+		return "autoscaling"
+	default:
+		return "elbv2"
 	}
-	return "elbv2"
 }
 
 // filled reads JSON without what is empty and without what differs in form.
@@ -150,7 +163,7 @@ func withoutEmpty(value any) any {
 	switch v := value.(type) {
 	case map[string]any:
 		for key, inner := range v {
-			if inner = withoutEmpty(inner); inner == nil || key == "ResultMetadata" || key == "CreatedTime" {
+			if inner = withoutEmpty(inner); inner == nil || key == "ResultMetadata" || key == "CreatedTime" || key == "LaunchTime" {
 				delete(v, key)
 			} else {
 				v[key] = inner
