@@ -229,7 +229,7 @@ func weighted(a string, n int32, b string, m int32) types.Action {
 
 func redirect() types.Action {
 	return types.Action{Type: types.ActionTypeEnumRedirect, RedirectConfig: &types.RedirectActionConfig{
-		Protocol: awssdk.String("HTTPS"), Port: awssdk.String("443"), Host: awssdk.String("#{host}"),
+		Protocol: awssdk.String("HTTPS"), Port: awssdk.String("443"), Host: awssdk.String("new.example"),
 		Path: awssdk.String("/#{path}"), Query: awssdk.String("#{query}"), StatusCode: types.RedirectActionStatusCodeEnumHttp301,
 	}}
 }

@@ -4,14 +4,18 @@ import (
 	"cmp"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 )
 
-// maxActions bounds the actions of one rule.
-const maxActions = 5
+const (
+	maxActions      = 5 // of one rule
+	maxRedirectText = 128
+	maxMessageBody  = 1024
+)
 
 // acceptActions holds the actions of a rule of l to AWS's rules and gives them
 // as AWS keeps them: in order, numbered, defaults filled in, forwards in the
@@ -30,14 +34,17 @@ func (s *Sim) acceptActions(l *listener, given []types.Action, before *rule) ([]
 	for i := range actions {
 		a := &actions[i]
 		last := i == len(actions)-1
+		if err := checkActionConfigs(a); err != nil {
+			return nil, err
+		}
 		var err error
 		switch a.Type {
 		case types.ActionTypeEnumForward:
 			err = s.acceptForward(l, a, before)
 		case types.ActionTypeEnumRedirect:
-			err = acceptRedirect(a)
+			err = acceptRedirect(l, a.RedirectConfig)
 		case types.ActionTypeEnumFixedResponse:
-			err = acceptFixedResponse(a)
+			err = acceptFixedResponse(a.FixedResponseConfig)
 		case types.ActionTypeEnumAuthenticateOidc, types.ActionTypeEnumAuthenticateCognito, types.ActionTypeEnumJwtValidation:
 			if last {
 				return nil, badAction("The last action must be a forward, redirect or fixed-response action")
@@ -58,6 +65,31 @@ func (s *Sim) acceptActions(l *listener, given []types.Action, before *rule) ([]
 		}
 	}
 	return actions, nil
+}
+
+// checkActionConfigs sees to it that an action has the configuration of its type
+// and no other. A forward may have its target group beside it.
+func checkActionConfigs(a *types.Action) error {
+	for _, config := range []struct {
+		of    types.ActionTypeEnum
+		name  string
+		given bool
+	}{
+		{types.ActionTypeEnumAuthenticateCognito, "AuthenticateCognitoConfig", a.AuthenticateCognitoConfig != nil},
+		{types.ActionTypeEnumAuthenticateOidc, "AuthenticateOidcConfig", a.AuthenticateOidcConfig != nil},
+		{types.ActionTypeEnumFixedResponse, "FixedResponseConfig", a.FixedResponseConfig != nil},
+		{types.ActionTypeEnumForward, "ForwardConfig", a.ForwardConfig != nil || a.TargetGroupArn != nil},
+		{types.ActionTypeEnumJwtValidation, "JwtValidationConfig", a.JwtValidationConfig != nil},
+		{types.ActionTypeEnumRedirect, "RedirectConfig", a.RedirectConfig != nil},
+	} {
+		if config.of == a.Type && !config.given && a.Type != types.ActionTypeEnumForward {
+			return badAction("For actions of type '%s', you must specify the following fields: '%s'", a.Type, config.name)
+		}
+		if config.of != a.Type && config.given {
+			return badAction("For actions of type '%s', you cannot specify the following fields: '%s'", shorten(string(a.Type)), config.name)
+		}
+	}
+	return nil
 }
 
 // orderActions sorts and numbers actions. Where there are several, each must
@@ -81,11 +113,7 @@ func orderActions(actions []types.Action) error {
 	return nil
 }
 
-func acceptRedirect(a *types.Action) error {
-	c := a.RedirectConfig
-	if c == nil {
-		return badAction("A redirect action needs a RedirectConfig")
-	}
+func acceptRedirect(l *listener, c *types.RedirectActionConfig) error {
 	if c.StatusCode != types.RedirectActionStatusCodeEnumHttp301 && c.StatusCode != types.RedirectActionStatusCodeEnumHttp302 {
 		return badAction("The status code of a redirect must be HTTP_301 or HTTP_302")
 	}
@@ -97,91 +125,38 @@ func acceptRedirect(a *types.Action) error {
 	if !slices.Contains([]string{"HTTP", "HTTPS", "#{protocol}"}, *c.Protocol) {
 		return badAction("The protocol of a redirect must be HTTP, HTTPS or #{protocol}")
 	}
+	if l.view.Protocol == types.ProtocolEnumHttps && *c.Protocol == "HTTP" {
+		return badAction("You cannot redirect HTTPS to HTTP")
+	}
+	port, err := strconv.Atoi(*c.Port)
+	if *c.Port != "#{port}" && (err != nil || port < 1 || port > 65535) {
+		return badAction("The port of a redirect must be between 1 and 65535 or #{port}")
+	}
+	if *c.Host == "" || len(*c.Host) > maxRedirectText || len(*c.Path) > maxRedirectText || len(*c.Query) > maxRedirectText {
+		return badAction("Host, path and query of a redirect can have at most %d characters", maxRedirectText)
+	}
 	if !strings.HasPrefix(*c.Path, "/") {
 		return badAction("The path of a redirect must start with a slash")
 	}
-	if *c.Protocol == "#{protocol}" && *c.Host == "#{host}" && *c.Port == "#{port}" && *c.Path == "/#{path}" {
-		return badAction("The redirect configuration is not valid because it creates a loop")
+	sameProtocol := *c.Protocol == "#{protocol}" || *c.Protocol == string(l.view.Protocol)
+	samePort := *c.Port == "#{port}" || port == int(l.asked) || port == int(*l.view.Port)
+	if sameProtocol && samePort && *c.Host == "#{host}" && *c.Path == "/#{path}" {
+		return badAction("The redirect configuration is not valid because it creates a loop.")
 	}
 	return nil
 }
 
-func acceptFixedResponse(a *types.Action) error {
-	c := a.FixedResponseConfig
-	if c == nil {
-		return badAction("A fixed-response action needs a FixedResponseConfig")
-	}
+func acceptFixedResponse(c *types.FixedResponseActionConfig) error {
 	code := aws.ToString(c.StatusCode)
-	if len(code) != 3 || !strings.ContainsAny(code[:1], "245") || strings.Trim(code, "0123456789") != "" {
+	if len(code) != 3 || !strings.ContainsAny(code[:1], "245") || strings.Trim(code, digits) != "" {
 		return badAction("The status code of a fixed response must be 2XX, 4XX or 5XX")
 	}
-	if len(aws.ToString(c.MessageBody)) > 1024 {
-		return badAction("The message body of a fixed response can have at most 1024 characters")
+	kinds := []string{"text/plain", "text/css", "text/html", "application/javascript", "application/json"}
+	if c.ContentType != nil && !slices.Contains(kinds, *c.ContentType) {
+		return badAction("The content type of a fixed response must be one of '%v'", kinds)
 	}
-	return nil
-}
-
-// acceptAuthentication fills in the defaults. The secret of an OIDC client is
-// kept, but never reported; only a change of a rule that has one may ask for
-// the one it has.
-func acceptAuthentication(l *listener, a *types.Action, before *rule) error {
-	if l.view.Protocol != types.ProtocolEnumHttps {
-		return badAction("Authenticate actions are supported on HTTPS listeners only")
-	}
-	switch a.Type {
-	case types.ActionTypeEnumAuthenticateOidc:
-		return acceptOIDC(a.AuthenticateOidcConfig, before)
-	case types.ActionTypeEnumAuthenticateCognito:
-		c := a.AuthenticateCognitoConfig
-		if c == nil || c.UserPoolArn == nil || c.UserPoolClientId == nil || c.UserPoolDomain == nil {
-			return badAction("An authenticate-cognito action needs a user pool, its client and its domain")
-		}
-		c.OnUnauthenticatedRequest = cmp.Or(c.OnUnauthenticatedRequest,
-			types.AuthenticateCognitoActionConditionalBehaviorEnumAuthenticate)
-		c.Scope = cmp.Or(c.Scope, new("openid"))
-		c.SessionCookieName = cmp.Or(c.SessionCookieName, new(sessionCookie))
-		c.SessionTimeout = cmp.Or(c.SessionTimeout, new(int64(maxStickySeconds)))
-	default:
-		c := a.JwtValidationConfig
-		if c == nil || c.Issuer == nil || c.JwksEndpoint == nil {
-			return badAction("A jwt-validation action needs an issuer and a JWKS endpoint")
-		}
-	}
-	return nil
-}
-
-func acceptOIDC(c *types.AuthenticateOidcActionConfig, before *rule) error {
-	if c == nil || c.AuthorizationEndpoint == nil || c.ClientId == nil || c.Issuer == nil ||
-		c.TokenEndpoint == nil || c.UserInfoEndpoint == nil {
-		return badAction("An authenticate-oidc action needs an issuer, its three endpoints and a client")
-	}
-	existing := aws.ToBool(c.UseExistingClientSecret)
-	switch {
-	case existing && c.ClientSecret != nil:
-		return badAction("You cannot both specify a client secret and set UseExistingClientSecret to true")
-	case existing && before == nil:
-		return badAction("You cannot set UseExistingClientSecret to true when creating a rule")
-	case existing:
-		if c.ClientSecret = secretOf(before.actions); c.ClientSecret == nil {
-			return badAction("The rule has no client secret that could be used")
-		}
-	case c.ClientSecret == nil:
-		return badAction("You must specify a client secret or set UseExistingClientSecret to true")
-	}
-	c.UseExistingClientSecret = nil
-	c.OnUnauthenticatedRequest = cmp.Or(c.OnUnauthenticatedRequest,
-		types.AuthenticateOidcActionConditionalBehaviorEnumAuthenticate)
-	c.Scope = cmp.Or(c.Scope, new("openid"))
-	c.SessionCookieName = cmp.Or(c.SessionCookieName, new(sessionCookie))
-	c.SessionTimeout = cmp.Or(c.SessionTimeout, new(int64(maxStickySeconds)))
-	return nil
-}
-
-func secretOf(actions []types.Action) *string {
-	for _, a := range actions {
-		if a.AuthenticateOidcConfig != nil && a.AuthenticateOidcConfig.ClientSecret != nil {
-			return a.AuthenticateOidcConfig.ClientSecret
-		}
+	if len(aws.ToString(c.MessageBody)) > maxMessageBody {
+		return badAction("The message body of a fixed response can have at most %d characters", maxMessageBody)
 	}
 	return nil
 }

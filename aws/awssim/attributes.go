@@ -27,9 +27,18 @@ const (
 	attrLeastPercent = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage"
 )
 
+// Attributes that the simulator only holds to AWS's rules.
+const (
+	attrAlgorithm   = "load_balancing.algorithm.type"
+	attrAnomaly     = "load_balancing.algorithm.anomaly_mitigation"
+	attrAppCookie   = "stickiness.app_cookie.cookie_name"
+	attrSlowStart   = "slow_start.duration_seconds"
+	attrDrainBefore = "target_health_state.unhealthy.draining_interval_seconds"
+)
+
 // defaultAttributes gives the attributes that a group of a protocol has, with
 // AWS's default values. Others are refused for it.
-func defaultAttributes(protocol types.ProtocolEnum) map[string]string {
+func defaultAttributes(view types.TargetGroup) map[string]string {
 	attributes := map[string]string{
 		attrDelay:     "300",
 		attrSticky:    "false",
@@ -42,20 +51,20 @@ func defaultAttributes(protocol types.ProtocolEnum) map[string]string {
 	own := map[string]string{
 		attrStickyType:               "source_ip",
 		attrProxyV2:                  "false",
-		"preserve_client_ip.enabled": "true",
+		"preserve_client_ip.enabled": strconv.FormatBool(view.TargetType != types.TargetTypeEnumIp),
 		attrEndDrained:               "false",
 		attrEndUnhealthy:             "true",
-		"target_health_state.unhealthy.draining_interval_seconds": "0",
+		attrDrainBefore:              "0",
 	}
-	if protocol == types.ProtocolEnumHttp || protocol == types.ProtocolEnumHttps {
+	if view.Protocol == types.ProtocolEnumHttp || view.Protocol == types.ProtocolEnumHttps {
 		own = map[string]string{
-			attrStickyType:                                "lb_cookie",
-			attrCookieTime:                                "86400",
-			"stickiness.app_cookie.cookie_name":           "",
-			"stickiness.app_cookie.duration_seconds":      "86400",
-			"slow_start.duration_seconds":                 "0",
-			"load_balancing.algorithm.type":               "round_robin",
-			"load_balancing.algorithm.anomaly_mitigation": "off",
+			attrStickyType:                           "lb_cookie",
+			attrCookieTime:                           "86400",
+			attrAppCookie:                            "",
+			"stickiness.app_cookie.duration_seconds": "86400",
+			attrSlowStart:                            "0",
+			attrAlgorithm:                            "round_robin",
+			attrAnomaly:                              "off",
 		}
 	}
 	maps.Copy(attributes, own)
@@ -120,49 +129,19 @@ func (s *Sim) modifyTargetGroupAttributes(in *elb.ModifyTargetGroupAttributesInp
 		if _, known := changed[key]; !known {
 			return nil, invalid("Target group attribute key '%s' is not recognized for protocol '%s'", shorten(key), g.view.Protocol)
 		}
-		if err := checkAttribute(key, value); err != nil {
+		if err := checkAttribute(g.view.Protocol, key, value); err != nil {
 			return nil, err
 		}
 		changed[key] = value
+	}
+	if err := checkTogether(changed); err != nil {
+		return nil, err
 	}
 	if changed[attrSticky] == "true" && s.weightedUnsticky(g.arn()) {
 		return nil, stickyConflict()
 	}
 	g.attributes = changed
 	return &elb.ModifyTargetGroupAttributesOutput{Attributes: g.describeAttributes()}, nil
-}
-
-// checkAttribute holds switches and durations to their ranges.
-func checkAttribute(key, value string) error {
-	switch {
-	case key == attrCrossZone:
-		if !slices.Contains([]string{"true", "false", "use_load_balancer_configuration"}, value) {
-			return invalid("The value '%s' of attribute '%s' is not valid", shorten(value), key)
-		}
-	case key == attrStickyType:
-		if !slices.Contains([]string{"lb_cookie", "app_cookie", "source_ip"}, value) {
-			return invalid("The value '%s' of attribute '%s' is not valid", shorten(value), key)
-		}
-	case strings.HasSuffix(key, ".enabled"):
-		if value != "true" && value != "false" {
-			return invalid("The value '%s' of attribute '%s' must be true or false", shorten(value), key)
-		}
-	case strings.HasSuffix(key, "_seconds"):
-		low, high := 0, 3600
-		switch {
-		case strings.HasPrefix(key, "stickiness."):
-			low, high = 1, maxStickySeconds
-		case key == "slow_start.duration_seconds":
-			high = 900
-		case key == "target_health_state.unhealthy.draining_interval_seconds":
-			high = 360000
-		}
-		seconds, err := strconv.Atoi(value)
-		if err != nil || seconds < low || seconds > high {
-			return invalid("The value '%s' of attribute '%s' must be between %d and %d", shorten(value), key, low, high)
-		}
-	}
-	return nil
 }
 
 // weightedUnsticky says whether a forward without group stickiness shares its

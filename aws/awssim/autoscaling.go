@@ -194,7 +194,7 @@ func (s *Sim) describeTrafficSources(in *autoscaling.DescribeTrafficSourcesInput
 	}
 	states := make([]types.TrafficSourceState, len(attached))
 	for i, a := range attached {
-		states[i] = types.TrafficSourceState{Identifier: new(a.arn), State: new(s.stateOf(g, a)), TrafficSource: new(a.arn), Type: new(sourceELB)}
+		states[i] = types.TrafficSourceState{Identifier: new(a.arn), State: new(s.stateOf(g, a)), Type: new(sourceELB)}
 	}
 	return &autoscaling.DescribeTrafficSourcesOutput{TrafficSources: states, NextToken: next}, nil
 }

@@ -2,6 +2,7 @@ package awssim
 
 import (
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -56,61 +57,166 @@ func acceptConditions(given []types.RuleCondition, limits map[string]int) ([]typ
 	return accepted, nil
 }
 
+// acceptCondition holds one condition to the form of its field.
 func acceptCondition(field string, c types.RuleCondition) (types.RuleCondition, error) {
+	if err := checkConfigs(field, c); err != nil {
+		return c, err
+	}
 	switch field {
 	case fieldHost:
-		if c.HostHeaderConfig == nil {
-			if len(c.Values) > 0 {
-				c.HostHeaderConfig = &types.HostHeaderConditionConfig{Values: c.Values}
-			}
-		} else if err := sameValues(field, &c.Values, c.HostHeaderConfig.Values); err != nil {
-			return c, err
+		if c.HostHeaderConfig == nil && len(c.Values) > 0 {
+			c.HostHeaderConfig = &types.HostHeaderConditionConfig{Values: c.Values}
+		} else if c.HostHeaderConfig != nil {
+			c.Values = c.HostHeaderConfig.Values
 		}
 	case fieldPath:
-		if c.PathPatternConfig == nil {
-			if len(c.Values) > 0 {
-				c.PathPatternConfig = &types.PathPatternConditionConfig{Values: c.Values}
-			}
-		} else if err := sameValues(field, &c.Values, c.PathPatternConfig.Values); err != nil {
-			return c, err
+		if c.PathPatternConfig == nil && len(c.Values) > 0 {
+			c.PathPatternConfig = &types.PathPatternConditionConfig{Values: c.Values}
+		} else if c.PathPatternConfig != nil {
+			c.Values = c.PathPatternConfig.Values
 		}
 	case fieldHeader:
-		if c.HttpHeaderConfig == nil || aws.ToString(c.HttpHeaderConfig.HttpHeaderName) == "" {
-			return c, invalid("A condition on '%s' needs the name of a header", field)
+		if err := checkHeaderName(c.HttpHeaderConfig); err != nil {
+			return c, err
 		}
-	case fieldMethod, fieldQuery, fieldSource:
-	default:
-		return c, invalid("Condition field '%s' must be one of '[%s]'", shorten(field),
-			strings.Join([]string{fieldHeader, fieldMethod, fieldHost, fieldPath, fieldQuery, fieldSource}, ", "))
 	}
-	texts := conditionTexts(c)
-	if len(texts)+len(c.RegexValues)+len(configRegexes(c)) == 0 {
+	texts, regexes := conditionTexts(c), append(slices.Clone(c.RegexValues), configRegexes(c)...)
+	if len(texts)+len(regexes) == 0 {
 		return c, invalid("A condition value must be specified for '%s'", field)
 	}
+	if field == fieldQuery && len(regexes) == 0 {
+		return c, checkPairs(c.QueryStringConfig.Values)
+	}
 	for _, text := range texts {
-		if len(text) > 128 {
-			return c, invalid("Condition value '%s' contains more than 128 characters", shorten(text))
+		if err := checkText(field, text); err != nil {
+			return c, err
 		}
-		if text == "" && field != fieldQuery {
-			return c, invalid("A condition value of '%s' is empty", field)
+	}
+	for _, text := range regexes {
+		if field != fieldHost && field != fieldPath && field != fieldHeader {
+			return c, invalid("Regular expressions are not supported for conditions of type '%s'", field)
 		}
-		if field == fieldSource {
-			if _, err := netip.ParsePrefix(text); err != nil {
-				return c, invalid("Condition value '%s' is not a valid CIDR block", shorten(text))
-			}
+		if err := checkRegex(text, maxConditionText); err != nil {
+			return c, err
 		}
 	}
 	return c, nil
 }
 
-// sameValues takes the values of a config into the older form beside it, and
-// refuses two that differ.
-func sameValues(field string, values *[]string, config []string) error {
-	if len(*values) > 0 && len(config) > 0 && !slices.Equal(*values, config) {
-		return invalid("The values of the '%s' condition are given in two forms that differ", field)
+// checkConfigs sees to it that a condition says what it compares with in one
+// place, the one of its field.
+func checkConfigs(field string, c types.RuleCondition) error {
+	configs := []struct {
+		field, name string
+		given       bool
+	}{
+		{fieldHost, "HostHeaderConfig", c.HostHeaderConfig != nil},
+		{fieldPath, "PathPatternConfig", c.PathPatternConfig != nil},
+		{fieldHeader, "HttpHeaderConfig", c.HttpHeaderConfig != nil},
+		{fieldMethod, "HttpRequestMethodConfig", c.HttpRequestMethodConfig != nil},
+		{fieldQuery, "QueryStringConfig", c.QueryStringConfig != nil},
+		{fieldSource, "SourceIpConfig", c.SourceIpConfig != nil},
 	}
-	if len(config) > 0 {
-		*values = config
+	known := false
+	for _, config := range configs {
+		switch {
+		case config.field == field && config.given && len(c.Values) > 0:
+			return invalid("You cannot provide both Values and '%s' for a condition of type '%s'", config.name, field)
+		case config.field == field:
+			known = true
+		case config.given:
+			return invalid("You cannot provide '%s' for a condition of type '%s'", config.name, shorten(field))
+		}
+	}
+	if !known {
+		return invalid("Condition field '%s' must be one of '[%s]'", shorten(field),
+			strings.Join([]string{fieldHeader, fieldMethod, fieldHost, fieldPath, fieldQuery, fieldSource}, ", "))
+	}
+	if len(c.Values) > 0 && field != fieldHost && field != fieldPath {
+		return invalid("You cannot provide Values for a condition of type '%s'", field)
+	}
+	return nil
+}
+
+func checkHeaderName(c *types.HttpHeaderConditionConfig) error {
+	name := ""
+	if c != nil {
+		name = aws.ToString(c.HttpHeaderName)
+	}
+	switch {
+	case name == "":
+		return invalid("A condition on '%s' needs the name of a header", fieldHeader)
+	case len(name) > 40 || !only(name, letters+digits+"!#$%&'*+-.^_`|~"):
+		return invalid("The HTTP header name '%s' is not valid", shorten(name))
+	case strings.EqualFold(name, "host"):
+		return invalid("The HTTP header name '%s' cannot be used, use a condition of type '%s'", name, fieldHost)
+	}
+	return nil
+}
+
+const (
+	letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	digits  = "0123456789"
+	// maxConditionText is how long a value of a condition can be.
+	maxConditionText = 128
+)
+
+// only says whether a text has no other characters than those allowed.
+func only(text, allowed string) bool {
+	return !strings.ContainsFunc(text, func(c rune) bool { return !strings.ContainsRune(allowed, c) })
+}
+
+// checkText holds a value of a condition to the length and the characters that
+// AWS documents for its field.
+func checkText(field, text string) error {
+	if len(text) > maxConditionText {
+		return invalid("Condition value '%s' contains more than %d characters", shorten(text), maxConditionText)
+	}
+	if text == "" {
+		return invalid("A condition value of '%s' is empty", field)
+	}
+	valid := true
+	switch field {
+	case fieldHost:
+		dot := strings.LastIndexByte(text, '.')
+		if dot < 0 || !only(text[dot+1:], letters+"*?") {
+			return invalid("Condition value '%s' must include a '.' and only letters after the last one", text)
+		}
+		valid = only(text, letters+digits+"-.*?")
+	case fieldPath:
+		valid = only(text, letters+digits+"_-.$/~\"'@:+&*?")
+	case fieldMethod:
+		valid = len(text) <= 40 && only(text, letters[26:]+"-_")
+	case fieldSource:
+		_, err := netip.ParsePrefix(text)
+		valid = err == nil
+	}
+	if !valid {
+		return invalid("Condition value '%s' is not valid for '%s'", shorten(text), field)
+	}
+	return nil
+}
+
+func checkPairs(pairs []types.QueryStringKeyValuePair) error {
+	for _, pair := range pairs {
+		if pair.Value == nil {
+			return invalid("A value must be specified for '%s'", fieldQuery)
+		}
+		if len(*pair.Value) > maxConditionText || len(aws.ToString(pair.Key)) > maxConditionText {
+			return invalid("Condition value '%s' contains more than %d characters", shorten(*pair.Value), maxConditionText)
+		}
+	}
+	return nil
+}
+
+// checkRegex holds a regular expression to a length and to be one. What Go cannot
+// read is refused, as the data plane could not follow it.
+func checkRegex(text string, most int) error {
+	if text == "" || len(text) > most {
+		return invalid("The regular expression '%s' must have between 1 and %d characters", shorten(text), most)
+	}
+	if _, err := regexp.Compile(text); err != nil {
+		return invalid("The regular expression '%s' is not valid", shorten(text))
 	}
 	return nil
 }

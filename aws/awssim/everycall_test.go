@@ -87,7 +87,7 @@ func (c *calls) judgedFailure(service, operation, code string, status int, in an
 func TestBotocoreCallsEveryOperation(t *testing.T) {
 	c := newCalls(t)
 	certificate := c.sim.ImportCertificate(newCertificate(t, "lb.example"))
-	tag := []types.Tag{{Key: new("owner"), Value: new("é & co")}}
+	tag := []types.Tag{{Key: new("owner"), Value: new("é @ co")}}
 
 	c.network()
 	lb := judged[elb.CreateLoadBalancerOutput](c, serviceELB, "CreateLoadBalancer", &elb.CreateLoadBalancerInput{

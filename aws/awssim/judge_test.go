@@ -235,7 +235,7 @@ func complete(t reflect.Type, n *int) reflect.Value {
 // everything: no name is spelled wrong, none left out.
 func TestBotocoreReadsAllThatAnAnswerCanHave(t *testing.T) {
 	var answer []byte
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(answer) }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(answer) }))
 	defer server.Close()
 	j := newJudge(t, server.URL)
 	everyOperation(t, func(t *testing.T, service api, name string, op operation) {
@@ -264,7 +264,7 @@ func TestAllThatBotocoreSendsIsRead(t *testing.T) {
 			t.Error(err)
 		}
 		form = r.PostForm
-		w.Write(answer)
+		_, _ = w.Write(answer)
 	}))
 	defer server.Close()
 	j := newJudge(t, server.URL)
@@ -307,7 +307,7 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		w.Header()[name] = values
 	}
 	w.WriteHeader(answer.Code)
-	w.Write(r.body.Bytes())
+	_, _ = w.Write(r.body.Bytes())
 }
 
 // RoundTrip gives the kept answer once more, to the SDK of Go.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -41,7 +42,7 @@ func (s *Sim) createListener(in *elb.CreateListenerInput) (*elb.CreateListenerOu
 			continue
 		}
 		// The call is idempotent.
-		if other.view.Protocol == l.view.Protocol && sameActions(other.defaultRule().actions, actions) {
+		if sameSettings(other.view, l.view) && sameActions(other.defaultRule().actions, actions) {
 			return &elb.CreateListenerOutput{Listeners: []types.Listener{other.describe()}}, nil
 		}
 		return nil, apiError("DuplicateListener", "A listener already exists on this port for this load balancer '%s'", lb.arn())
@@ -68,6 +69,13 @@ func (s *Sim) createListener(in *elb.CreateListenerInput) (*elb.CreateListenerOu
 	s.publish(l)
 	l.server = s.serve(l, socket)
 	return &elb.CreateListenerOutput{Listeners: []types.Listener{l.describe()}}, nil
+}
+
+// sameSettings says whether two listeners on a port are the same but for their
+// actions.
+func sameSettings(a, b types.Listener) bool {
+	return a.Protocol == b.Protocol && aws.ToString(a.SslPolicy) == aws.ToString(b.SslPolicy) && slices.Equal(a.AlpnPolicy, b.AlpnPolicy) &&
+		reflect.DeepEqual(a.Certificates, b.Certificates) && reflect.DeepEqual(a.MutualAuthentication, b.MutualAuthentication)
 }
 
 // boundPort gives the port to bind for the one that is asked for.
@@ -109,6 +117,9 @@ func (s *Sim) checkListener(l *listener) error {
 	default:
 		return apiError("UnsupportedProtocol", "Listener protocol '%s' is not supported", shorten(string(l.view.Protocol)))
 	}
+	if err := checkSecurity(l.view); err != nil {
+		return err
+	}
 	if !secure {
 		if len(l.view.Certificates) > 0 || l.view.SslPolicy != nil {
 			return apiError("InvalidConfigurationRequest", "A certificate cannot be specified for %s listeners", l.view.Protocol)
@@ -125,6 +136,24 @@ func (s *Sim) checkListener(l *listener) error {
 	l.view.Certificates = []types.Certificate{{CertificateArn: new(arn)}}
 	if l.view.SslPolicy == nil {
 		l.view.SslPolicy = new("ELBSecurityPolicy-2016-08")
+	}
+	return nil
+}
+
+// checkSecurity holds what only listeners of one protocol have to its values.
+func checkSecurity(view types.Listener) error {
+	alpn := []string{"HTTP1Only", "HTTP2Only", "HTTP2Optional", "HTTP2Preferred", "None"}
+	switch {
+	case len(view.AlpnPolicy) > 0 && view.Protocol != types.ProtocolEnumTls:
+		return apiError("InvalidConfigurationRequest", "An ALPN policy cannot be specified for %s listeners", view.Protocol)
+	case len(view.AlpnPolicy) > 1 || len(view.AlpnPolicy) == 1 && !slices.Contains(alpn, view.AlpnPolicy[0]):
+		return apiError("ALPNPolicyNotFound", "The ALPN policy must be one of '%v'", alpn)
+	case view.MutualAuthentication != nil && view.Protocol != types.ProtocolEnumHttps:
+		return apiError("InvalidConfigurationRequest", "Mutual authentication cannot be specified for %s listeners", view.Protocol)
+	case view.SslPolicy != nil && !strings.HasPrefix(*view.SslPolicy, "ELBSecurityPolicy-"):
+		return apiError("SSLPolicyNotFound", "SSL policy '%s' not found", shorten(*view.SslPolicy))
+	case len(view.Certificates) > 0 && view.Certificates[0].IsDefault != nil:
+		return invalid("You cannot set the isDefault parameter for a certificate here")
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package awssim
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -35,9 +36,12 @@ func (s *Sim) createLoadBalancer(in *elb.CreateLoadBalancerInput) (*elb.CreateLo
 	default:
 		return nil, invalid("The load balancer type '%s' is not supported here", shorten(string(kind)))
 	}
-	scheme := in.Scheme
-	if scheme == "" {
-		scheme = types.LoadBalancerSchemeEnumInternetFacing
+	scheme := cmp.Or(in.Scheme, types.LoadBalancerSchemeEnumInternetFacing)
+	if !slices.Contains(scheme.Values(), scheme) {
+		return nil, apiError("InvalidScheme", "Scheme '%s' must be one of '%v'", shorten(string(scheme)), scheme.Values())
+	}
+	if in.IpAddressType != "" && in.IpAddressType != types.IpAddressTypeIpv4 {
+		return nil, invalid("The IP address type '%s' is not supported here", shorten(string(in.IpAddressType)))
 	}
 	for _, lb := range s.balancers {
 		if aws.ToString(lb.view.LoadBalancerName) != name {
@@ -124,15 +128,16 @@ func (s *Sim) deleteLoadBalancer(in *elb.DeleteLoadBalancerInput) (*elb.DeleteLo
 	if err := checkARN(in.LoadBalancerArn, "loadbalancer", "load balancer"); err != nil {
 		return nil, err
 	}
-	lb, err := s.findLoadBalancer(in.LoadBalancerArn)
-	if err != nil {
-		return &elb.DeleteLoadBalancerOutput{}, nil
-	}
-	for _, l := range lb.listeners {
-		s.forget(l)
-	}
-	delete(s.tags, lb.arn())
-	s.balancers = slices.DeleteFunc(s.balancers, func(other *loadBalancer) bool { return other == lb })
+	s.balancers = slices.DeleteFunc(s.balancers, func(lb *loadBalancer) bool {
+		if lb.arn() != *in.LoadBalancerArn {
+			return false
+		}
+		for _, l := range lb.listeners {
+			s.forget(l)
+		}
+		delete(s.tags, lb.arn())
+		return true
+	})
 	return &elb.DeleteLoadBalancerOutput{}, nil
 }
 

@@ -340,7 +340,13 @@ func TestLoadBalancersKeepToTheNetwork(t *testing.T) {
 	if *lb.VpcId != defaultVPC || *lb.AvailabilityZones[1].ZoneName != "us-east-1b" {
 		t.Errorf("%+v", lb)
 	}
+	if err := w.sim.Add(Network{VPCs: []ec2types.Vpc{{VpcId: new("vpc-1")}}}); err != nil {
+		t.Fatal(err)
+	}
 	other := w.group("elsewhere", types.ProtocolEnumHttp, 80, func(in *elb.CreateTargetGroupInput) { in.VpcId = new("vpc-1") })
+	if got := code(w, &elb.CreateTargetGroupInput{Name: new("nowhere"), Protocol: types.ProtocolEnumHttp, Port: new(int32(80)), VpcId: new("vpc-2")}); got != "ValidationError" {
+		t.Errorf("a group in a VPC that is not there: %q", got)
+	}
 	if got := code(w, &elb.RegisterTargetsInput{TargetGroupArn: &other, Targets: []types.TargetDescription{{Id: new("i-00000000000000001")}}}); got != "InvalidTarget" {
 		t.Errorf("an instance of another VPC: %q", got)
 	}

@@ -67,7 +67,7 @@ func TestForwardsThatAWSRefuses(t *testing.T) {
 	call(w, w.client.ModifyRule, &elb.ModifyRuleInput{RuleArn: r.RuleArn, Actions: []types.Action{both}})
 	refused(w, "InvalidLoadBalancerAction", w.client.ModifyListener, &elb.ModifyListenerInput{ListenerArn: flows.ListenerArn, DefaultActions: []types.Action{answerWith("200", "")}})
 	refused(w, "UnsupportedProtocol", w.client.CreateRule, &elb.CreateRuleInput{
-		ListenerArn: flows.ListenerArn, Priority: new(int32(1)), Conditions: []types.RuleCondition{hostIs("a")}, Actions: []types.Action{forwardTo(tcp)},
+		ListenerArn: flows.ListenerArn, Priority: new(int32(1)), Conditions: []types.RuleCondition{hostIs("a.example")}, Actions: []types.Action{forwardTo(tcp)},
 	})
 
 	// Sticky targets need group stickiness in a forward to several groups.
@@ -93,21 +93,21 @@ func TestRulesThatAWSRefuses(t *testing.T) {
 		return &elb.CreateRuleInput{ListenerArn: l.ListenerArn, Priority: new(priority), Conditions: conditions, Actions: []types.Action{answerWith("200", "")}}
 	}
 	refused(w, "ValidationError", w.client.CreateRule, create(1, []types.RuleCondition{}...))
-	refused(w, "ValidationError", w.client.CreateRule, create(0, hostIs("a")))
-	refused(w, "ValidationError", w.client.CreateRule, create(50001, hostIs("a")))
-	refused(w, "ValidationError", w.client.CreateRule, create(1, hostIs("1", "2", "3", "4", "5", "6")))
+	refused(w, "ValidationError", w.client.CreateRule, create(0, hostIs("a.example")))
+	refused(w, "ValidationError", w.client.CreateRule, create(50001, hostIs("a.example")))
+	refused(w, "ValidationError", w.client.CreateRule, create(1, hostIs("1.a", "2.a", "3.a", "4.a", "5.a", "6.a")))
 	refused(w, "ValidationError", w.client.CreateRule, create(1, hostIs("*.*.*.*.*.*")))
-	refused(w, "ValidationError", w.client.CreateRule, create(1, hostIs(strings.Repeat("a", 129))))
-	refused(w, "ValidationError", w.client.CreateRule, create(1, hostIs("a"), hostIs("b")))
+	refused(w, "ValidationError", w.client.CreateRule, create(1, hostIs(strings.Repeat("a", 127)+".b")))
+	refused(w, "ValidationError", w.client.CreateRule, create(1, hostIs("a.example"), hostIs("b.example")))
 	refused(w, "ValidationError", w.client.CreateRule, create(1, types.RuleCondition{Field: new("moon"), Values: []string{"full"}}))
-	missing := create(1, hostIs("a"))
+	missing := create(1, hostIs("a.example"))
 	missing.ListenerArn = new(*l.ListenerArn + "0")
 	refused(w, "ListenerNotFound", w.client.CreateRule, missing)
 	for i := range int32(100) {
-		call(w, w.client.CreateRule, create(i+1, hostIs("a")))
+		call(w, w.client.CreateRule, create(i+1, hostIs("a.example")))
 	}
-	refused(w, "PriorityInUse", w.client.CreateRule, create(100, hostIs("a")))
-	refused(w, "TooManyRules", w.client.CreateRule, create(101, hostIs("a")))
+	refused(w, "PriorityInUse", w.client.CreateRule, create(100, hostIs("a.example")))
+	refused(w, "TooManyRules", w.client.CreateRule, create(101, hostIs("a.example")))
 }
 
 func TestNamesAndSettingsThatAWSRefuses(t *testing.T) {

@@ -9,6 +9,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 )
 
+// maxRewriteText is how long either side of a rewrite can be.
+const maxRewriteText = 1024
+
 // describe gives the rule as AWS reports it, no secret in it.
 func (r *rule) describe() types.Rule {
 	view := types.Rule{
@@ -227,17 +230,36 @@ func checkPriority(priority int) error {
 	return nil
 }
 
-// checkTransforms holds transforms to AWS's form: one of each type.
+// checkTransforms holds transforms to AWS's form: one of each type, with its own
+// configuration.
 func checkTransforms(transforms []types.RuleTransform) error {
 	seen := map[types.TransformTypeEnum]bool{}
 	for _, t := range transforms {
-		if t.Type == "" {
-			return invalid("A transform needs a type")
+		var rewrites []types.RewriteConfig
+		host, url := t.HostHeaderRewriteConfig, t.UrlRewriteConfig
+		switch {
+		case t.Type == types.TransformTypeEnumHostHeaderRewrite && host != nil && url == nil:
+			rewrites = host.Rewrites
+		case t.Type == types.TransformTypeEnumUrlRewrite && url != nil && host == nil:
+			rewrites = url.Rewrites
+		default:
+			return invalid("A transform of type '%s' must have the configuration of its type and no other", shorten(string(t.Type)))
 		}
 		if seen[t.Type] {
-			return invalid("A rule can have only one transform of type '%s'", shorten(string(t.Type)))
+			return invalid("A rule can have only one transform of type '%s'", t.Type)
 		}
 		seen[t.Type] = true
+		if len(rewrites) == 0 {
+			return invalid("A transform of type '%s' must have a rewrite", t.Type)
+		}
+		for _, rewrite := range rewrites {
+			if err := checkRegex(aws.ToString(rewrite.Regex), maxRewriteText); err != nil {
+				return err
+			}
+			if rewrite.Replace == nil || len(*rewrite.Replace) > maxRewriteText {
+				return invalid("A replacement of at most %d characters must be specified", maxRewriteText)
+			}
+		}
 	}
 	return nil
 }

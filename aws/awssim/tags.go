@@ -3,6 +3,7 @@ package awssim
 import (
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
@@ -113,6 +114,8 @@ func checkTags(tags []types.Tag) error {
 		switch {
 		case key == "" || len([]rune(key)) > 128 || len([]rune(aws.ToString(tag.Value))) > 256:
 			return invalid("The tag key '%s' or its value has not a valid length", shorten(key))
+		case !tagText(key) || !tagText(aws.ToString(tag.Value)):
+			return invalid("The tag key '%s' or its value has characters that are not allowed", shorten(key))
 		case strings.HasPrefix(strings.ToLower(key), "aws:"):
 			return invalid("The tag key '%s' is reserved: it begins with 'aws:'", shorten(key))
 		case seen[key]:
@@ -121,4 +124,11 @@ func checkTags(tags []types.Tag) error {
 		seen[key] = true
 	}
 	return nil
+}
+
+// tagText says whether all characters of a text may stand in a tag.
+func tagText(text string) bool {
+	return !strings.ContainsFunc(text, func(c rune) bool {
+		return !unicode.IsLetter(c) && !unicode.IsNumber(c) && !unicode.IsSpace(c) && !strings.ContainsRune("_.:/=+-@", c)
+	})
 }

@@ -24,6 +24,9 @@ func (s *Sim) createTargetGroup(in *elb.CreateTargetGroupInput) (*elb.CreateTarg
 	if err != nil {
 		return nil, err
 	}
+	if _, err := s.findVPC(*view.VpcId); err != nil && len(s.net.vpcs) > 0 {
+		return nil, invalid("The VPC ID '%s' is not found", shorten(*view.VpcId))
+	}
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
@@ -42,7 +45,7 @@ func (s *Sim) createTargetGroup(in *elb.CreateTargetGroupInput) (*elb.CreateTarg
 		return nil, apiError("TooManyTargetGroups", "The maximum number of target groups is '%d'", most)
 	}
 	view.TargetGroupArn = new(s.arnOf("targetgroup/" + name + "/" + s.cfg.NewID()))
-	g := &targetGroup{view: view, attributes: defaultAttributes(view.Protocol), pool: newPool(view)}
+	g := &targetGroup{view: view, attributes: defaultAttributes(view), pool: newPool(view)}
 	s.groups = append(s.groups, g)
 	s.setTags(g.arn(), in.Tags)
 	return &elb.CreateTargetGroupOutput{TargetGroups: []types.TargetGroup{g.describe(nil)}}, nil
@@ -76,6 +79,9 @@ func groupView(in *elb.CreateTargetGroupInput) (types.TargetGroup, error) {
 		if view.HealthCheckProtocol == types.ProtocolEnumHttp {
 			defaultTimeout = 6
 		}
+		if in.ProtocolVersion != nil {
+			return view, invalid("A protocol version cannot be specified for target groups with protocol '%s'", in.Protocol)
+		}
 	default:
 		return view, apiError("UnsupportedProtocol", "Target group protocol '%s' is not supported", shorten(string(in.Protocol)))
 	}
@@ -90,6 +96,9 @@ func groupView(in *elb.CreateTargetGroupInput) (types.TargetGroup, error) {
 			view.Matcher = &types.Matcher{HttpCode: new(defaultCodes)}
 		}
 	case types.ProtocolEnumTcp:
+		if in.HealthCheckPath != nil || in.Matcher != nil {
+			return view, invalid("Health check path and matcher cannot be specified for health checks with protocol 'TCP'")
+		}
 		if application {
 			return view, invalid("Health check protocol 'TCP' is not supported for target groups with protocol '%s'", in.Protocol)
 		}
@@ -124,12 +133,19 @@ func checkGroup(view types.TargetGroup) error {
 		return invalid("Unhealthy threshold count '%d' must be between 2 and 10", *view.UnhealthyThresholdCount)
 	case view.HealthCheckPath != nil && (!strings.HasPrefix(*view.HealthCheckPath, "/") || len(*view.HealthCheckPath) > 1024):
 		return invalid("Health check path '%s' must begin with a '/' character", shorten(*view.HealthCheckPath))
+	case !slices.Contains(view.IpAddressType.Values(), view.IpAddressType):
+		return invalid("IP address type '%s' must be one of '%v'", shorten(string(view.IpAddressType)), view.IpAddressType.Values())
 	case view.ProtocolVersion != nil && *view.ProtocolVersion != "HTTP1" && *view.ProtocolVersion != "HTTP2":
 		return invalid("The protocol version '%s' is not supported here", shorten(*view.ProtocolVersion))
 	}
 	if view.Matcher != nil {
-		if _, ok := parseMatcher(aws.ToString(view.Matcher.HttpCode)); !ok {
-			return invalid("Health check matcher HTTP code '%s' must be within '200-599'", shorten(aws.ToString(view.Matcher.HttpCode)))
+		highest := 599
+		if view.ProtocolVersion != nil {
+			highest = 499
+		}
+		ranges, ok := parseMatcher(aws.ToString(view.Matcher.HttpCode))
+		if !ok || slices.ContainsFunc(ranges, func(r codeRange) bool { return r.to > highest }) {
+			return invalid("Health check matcher HTTP code '%s' must be within '200-%d'", shorten(aws.ToString(view.Matcher.HttpCode)), highest)
 		}
 	}
 	return nil

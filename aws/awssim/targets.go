@@ -162,7 +162,8 @@ func (s *Sim) newTarget(g *targetGroup, d types.TargetDescription) (*target, err
 }
 
 // deregisterTargets drains targets for the delay of the group; those of a
-// group that nothing forwards to are gone at once.
+// group that nothing forwards to are gone at once. A target that is not there is
+// deregistered already.
 func (s *Sim) deregisterTargets(in *elb.DeregisterTargetsInput) (*elb.DeregisterTargetsOutput, error) {
 	g, err := s.findGroup(in.TargetGroupArn)
 	if err != nil {
@@ -171,10 +172,8 @@ func (s *Sim) deregisterTargets(in *elb.DeregisterTargetsInput) (*elb.Deregister
 	matches := func(t *target, d types.TargetDescription) bool {
 		return t.id == aws.ToString(d.Id) && (d.Port == nil || *d.Port == t.port)
 	}
-	for _, d := range in.Targets {
-		if !slices.ContainsFunc(g.targets, func(t *target) bool { return matches(t, d) }) {
-			return nil, apiError("InvalidTarget", "The following targets are not registered: '%s'", shorten(aws.ToString(d.Id)))
-		}
+	if len(in.Targets) == 0 {
+		return nil, invalid("Targets must be specified")
 	}
 	s.drain(g, func(t *target) bool {
 		return slices.ContainsFunc(in.Targets, func(d types.TargetDescription) bool { return matches(t, d) })
