@@ -18,6 +18,9 @@ type dialect struct {
 	// plain answers stand directly in <ACTIONResponse>, without a result inside.
 	plain bool
 
+	// codes are the service's own codes of errors that all services have.
+	codes map[string]string
+
 	// parameter names a field of a struct type in a request.
 	parameter func(in reflect.Type, field string) string
 	// element names a field of a struct type in an answer.
@@ -89,6 +92,17 @@ func ec2Dialect() *dialect {
 	}
 	return &dialect{
 		item: "item", flat: true, plain: true,
+		// "Error codes for the Amazon EC2 API".
+		codes: map[string]string{
+			"AccessDenied":               "UnauthorizedOperation",
+			"ExpiredToken":               "RequestExpired",
+			"IncompleteSignature":        "AuthFailure",
+			"InternalFailure":            "InternalError",
+			"MissingAuthenticationToken": "AuthFailure",
+			"ServiceUnavailable":         "Unavailable",
+			"SignatureDoesNotMatch":      "AuthFailure",
+			"Throttling":                 "RequestLimitExceeded",
+		},
 		parameter: func(_ reflect.Type, field string) string { return cmp.Or(parameters[field], field) },
 		element: func(in reflect.Type, field string) string {
 			return cmp.Or(elements[in.Name()+"."+field], elements[field], strings.ToLower(field[:1])+field[1:])

@@ -30,13 +30,15 @@ func badAction(format string, args ...any) error {
 // are 400.
 func statusOf(code string) int {
 	switch code {
-	case "MissingAuthenticationToken", "SignatureDoesNotMatch", "AccessDenied", "ExpiredToken":
+	case "AuthFailure":
+		return http.StatusUnauthorized
+	case "MissingAuthenticationToken", "SignatureDoesNotMatch", "AccessDenied", "UnauthorizedOperation", "ExpiredToken":
 		return http.StatusForbidden
 	case "DryRunOperation":
 		return http.StatusPreconditionFailed
-	case "InternalFailure", "HealthUnavailable":
+	case "InternalFailure", "InternalError", "HealthUnavailable":
 		return http.StatusInternalServerError
-	case "ServiceUnavailable", "RequestLimitExceeded":
+	case "ServiceUnavailable", "Unavailable", "RequestLimitExceeded":
 		return http.StatusServiceUnavailable
 	default:
 		return http.StatusBadRequest

@@ -1,6 +1,7 @@
 package awssim
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net/http"
@@ -88,7 +89,7 @@ func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request) {
 		if !errors.As(err, &failed) {
 			failed = apiError("InternalFailure", "%v", err)
 		}
-		call.Error = failed.ErrorCode()
+		call.Error = cmp.Or(service.codes[failed.ErrorCode()], failed.ErrorCode())
 		status = statusOf(call.Error)
 		body = service.failure(service.namespace, call.RequestID, call.Error, failed.ErrorMessage(), status < http.StatusInternalServerError)
 	} else {

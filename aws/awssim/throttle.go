@@ -45,7 +45,7 @@ func (s *Sim) SetThrottle(t Throttle) {
 	s.throttle.limits, s.throttle.buckets = t, map[bucketKey]*rate.Limiter{}
 }
 
-// admit takes a token for a call, or refuses it with the service's own error.
+// admit takes a token for a call, or refuses it.
 // STS, which grants far more, is not throttled.
 func (s *Sim) admit(service api, op operation) error {
 	t := &s.throttle
@@ -66,9 +66,6 @@ func (s *Sim) admit(service api, op operation) error {
 	}
 	if limiter.AllowN(s.now(), 1) {
 		return nil
-	}
-	if service.service == serviceEC2 {
-		return apiError("RequestLimitExceeded", "Request limit exceeded.")
 	}
 	return apiError("Throttling", "Rate exceeded")
 }

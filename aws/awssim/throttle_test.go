@@ -66,3 +66,27 @@ func TestThrottling(t *testing.T) {
 		t.Errorf("without a throttle %d calls were taken", n)
 	}
 }
+
+// What every service refuses, EC2 refuses under names of its own ("Error codes
+// for the Amazon EC2 API").
+func TestEC2HasItsOwnCodes(t *testing.T) {
+	w := newWorld(t)
+	for _, tc := range []struct {
+		kind FaultKind
+		code string
+	}{
+		{Throttled, "RequestLimitExceeded"}, {Failing, "InternalError"}, {Denied, "UnauthorizedOperation"}, {Expired, "RequestExpired"},
+	} {
+		fault, err := w.sim.Inject(Fault{Kind: tc.kind, Calls: AllCalls})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := w.post(t, serviceEC2, "DescribeVpcs", versionEC2); got != tc.code {
+			t.Errorf("got %q, want %q", got, tc.code)
+		}
+		fault.Remove()
+	}
+	if got := w.post(t, serviceELB, "DescribeVpcs", versionEC2); got != "AuthFailure" {
+		t.Errorf("signed for another service: %q", got)
+	}
+}

@@ -30,6 +30,8 @@ func (s *Sandbox) Env() []string {
 	return []string{
 		"KUBECONFIG=" + s.Kubeconfig(),
 		"AWS_ENDPOINT_URL=" + s.AWSEndpoint(),
+		"AWS_ENDPOINT_URL_AUTO_SCALING=" + s.AWSEndpoint(),
+		"AWS_ENDPOINT_URL_EC2=" + s.AWSEndpoint(),
 		"AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2=" + s.AWSEndpoint(),
 		"AWS_ENDPOINT_URL_STS=" + s.AWSEndpoint(),
 		"AWS_REGION=" + region,
