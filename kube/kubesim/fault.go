@@ -25,11 +25,12 @@ const (
 	Unauthorized FaultKind = iota
 	// Forbidden is a missing permission for a resource.
 	Forbidden
-	// WatchEnds is a watch that ends as soon as it has begun.
+	// WatchEnds is a watch that ends as soon as it has said what there is to say
+	// at once, as behind a proxy that allows nothing to last.
 	WatchEnds
 	// WatchFails is a watch that is answered with an error of the server's own.
 	WatchFails
-	// WatchGone is a watch that is told that it begins too far back.
+	// WatchGone is a watch that is told that it is too far back.
 	WatchGone
 	// Slow is a request that is answered late.
 	Slow
@@ -128,8 +129,14 @@ func (s *Server) serveFaulty(w http.ResponseWriter, r *http.Request) {
 		case Slow:
 			f.wait(r.Context())
 		case Forbidden: // That is for authorization to say.
-		case Unauthorized, WatchEnds, WatchFails, WatchGone:
-			s.serveFault(w, f.Kind)
+		case Unauthorized:
+			s.writeError(w, apierrors.NewUnauthorized("Unauthorized"))
+			return
+		case WatchFails:
+			s.writeError(w, apierrors.NewInternalError(errors.New("etcdserver: request timed out")))
+			return
+		case WatchEnds, WatchGone:
+			s.serveBriefly(w, r, f.Kind)
 			return
 		}
 	}
@@ -180,23 +187,22 @@ func (f *faults) meet(r *http.Request, req *request) (_ *http.Request, met []*In
 	}
 }
 
-func (s *Server) serveFault(w http.ResponseWriter, kind FaultKind) {
-	switch kind {
-	case Unauthorized:
-		s.writeError(w, apierrors.NewUnauthorized("Unauthorized"))
-	case WatchFails:
-		s.writeError(w, apierrors.NewInternalError(errors.New("etcdserver: request timed out")))
-	case WatchEnds, WatchGone:
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusOK)
-		if kind == WatchEnds {
-			return
-		}
-		status := s.statusOf(apierrors.NewResourceExpired("too old resource version"))
-		if err := json.NewEncoder(w).Encode(map[string]any{"type": watch.Error, "object": status}); err != nil {
-			s.log.Debug("the client went away", "error", err)
-		}
-	case Forbidden, Slow: // These are served.
+// serveBriefly serves a watch that does not last.
+func (s *Server) serveBriefly(w http.ResponseWriter, r *http.Request, kind FaultKind) {
+	ctx, cut := context.WithCancel(r.Context())
+	cut() // What there is to say at once is said nevertheless.
+	query := r.URL.Query()
+	begins := query.Get("resourceVersion")
+	if kind == WatchEnds || begins == "" || begins == "0" || query.Get("sendInitialEvents") == "true" {
+		s.serveHTTP(w, r.WithContext(ctx))
+	}
+	if kind == WatchEnds {
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	status := s.statusOf(apierrors.NewResourceExpired("too old resource version"))
+	if err := json.NewEncoder(w).Encode(map[string]any{"type": watch.Error, "object": status}); err != nil {
+		s.log.Debug("the client went away", "error", err)
 	}
 }
 

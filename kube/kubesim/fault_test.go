@@ -78,7 +78,8 @@ func TestWatchFaults(t *testing.T) {
 			if _, err := client.CoreV1().Namespaces().List(t.Context(), metav1.ListOptions{}); err != nil {
 				t.Errorf("list: %v", err)
 			}
-			during, err := client.CoreV1().Namespaces().Watch(t.Context(), metav1.ListOptions{})
+			last := must(client.CoreV1().Namespaces().List(t.Context(), metav1.ListOptions{})).ResourceVersion
+			during, err := client.CoreV1().Namespaces().Watch(t.Context(), metav1.ListOptions{ResourceVersion: last})
 			if err == nil {
 				event, ok := <-during.ResultChan()
 				switch {
@@ -86,6 +87,17 @@ func TestWatchFaults(t *testing.T) {
 					t.Errorf("event %+v, %t", event, ok)
 				case ok && event.Type == watch.Error:
 					err = apierrors.FromObject(event.Object)
+				}
+			}
+			// A list that is streamed is a list.
+			if c.kind != WatchFails {
+				options := metav1.ListOptions{SendInitialEvents: new(true), ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan, AllowWatchBookmarks: true}
+				events := map[watch.EventType]int{}
+				for event := range must(client.CoreV1().Namespaces().Watch(t.Context(), options)).ResultChan() {
+					events[event.Type]++
+				}
+				if events[watch.Added] != 4 || events[watch.Bookmark] != 1 || events[watch.Error] != int(c.status/410) {
+					t.Errorf("streamed: %v", events)
 				}
 			}
 			var status apierrors.APIStatus

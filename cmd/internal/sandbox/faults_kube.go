@@ -20,7 +20,7 @@ func kubeFaults() []fault {
 				case "error":
 					return s.injectKube(kubesim.Fault{Kind: kubesim.WatchFails}, "watches are answered with an internal error (500)")
 				case "gone":
-					return s.injectKube(kubesim.Fault{Kind: kubesim.WatchGone}, "watches are told that they begin too far back (410)")
+					return s.injectKube(kubesim.Fault{Kind: kubesim.WatchGone}, "watches are told that they are too far back (410)")
 				default:
 					return nil, errArgument(fmt.Sprintf("%q is no way in which a watch breaks", argument))
 				}
