@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -56,11 +57,16 @@ func editRule(ctx context.Context, s *Sandbox, host string) (*lasting, error) {
 		now: "somebody else sends half of the traffic for " + host + " to each side: rule " + *found.rule.Priority,
 		off: func(ctx context.Context) (string, error) {
 			is, err := s.ruleOf(ctx, host)
+			var none errArgument
 			switch {
-			case err != nil || *is.rule.RuleArn != *found.rule.RuleArn || !reflect.DeepEqual(is.rule.Actions, after) && !reflect.DeepEqual(is.rule.Actions, before):
-				return "the rule was changed since, and is left as it is", nil
+			case errors.As(err, &none):
+				return "the rule is not there any more", nil
+			case err != nil:
+				return "", err
 			case reflect.DeepEqual(is.rule.Actions, before):
 				return "", nil
+			case *is.rule.RuleArn != *found.rule.RuleArn, !reflect.DeepEqual(is.rule.Actions, after):
+				return "the rule was changed since, and is left as it is", nil
 			}
 			_, err = s.modifyRule(ctx, found.rule.RuleArn, before)
 			return "", err

@@ -111,6 +111,9 @@ func (s *Sandbox) start(ctx context.Context, options Options) error {
 			return fmt.Errorf("make a state directory: %w", err)
 		}
 	}
+	if s.saved.dir != "" {
+		s.notResumed = errors.Join(s.notResumed, s.healDisk(ctx))
+	}
 	ca, err := newAuthority("Cutover sandbox", time.Now())
 	if err != nil {
 		return err
