@@ -29,7 +29,7 @@ func TestEveryConditionDecidesPerRequest(t *testing.T) {
 		{"method", []types.RuleCondition{{Field: new(fieldMethod), HttpRequestMethodConfig: &types.HttpRequestMethodConditionConfig{Values: []string{"PUT"}}}}},
 		{"header", []types.RuleCondition{{Field: new(fieldHeader), HttpHeaderConfig: &types.HttpHeaderConditionConfig{HttpHeaderName: new("X-Canary"), Values: []string{"yes"}}}}},
 		{"query", []types.RuleCondition{{Field: new(fieldQuery), QueryStringConfig: &types.QueryStringConditionConfig{Values: []types.QueryStringKeyValuePair{{Key: new("v"), Value: new("2")}}}}}},
-		{"source", []types.RuleCondition{hostIs("here"), {Field: new(fieldSource), SourceIpConfig: &types.SourceIpConditionConfig{Values: []string{"127.0.0.0/8"}}}}},
+		{"source", []types.RuleCondition{hostIs("here.example"), {Field: new(fieldSource), SourceIpConfig: &types.SourceIpConditionConfig{Values: []string{"127.0.0.0/8"}}}}},
 	} {
 		call(w, w.client.CreateRule, &elb.CreateRuleInput{
 			ListenerArn: l.ListenerArn, Priority: new(int32(i + 1)), Conditions: rule.conditions, Actions: []types.Action{answerWith("200", rule.name)},
@@ -47,7 +47,7 @@ func TestEveryConditionDecidesPerRequest(t *testing.T) {
 			{"app.other", "/", "method", func(r *http.Request) { r.Method = http.MethodPut }},
 			{"app.other", "/", "header", func(r *http.Request) { r.Header.Set("X-Canary", "YES") }},
 			{"app.other", "/?v=2", "query", func(*http.Request) {}},
-			{"here", "/", "source", func(*http.Request) {}},
+			{"here.example", "/", "source", func(*http.Request) {}},
 		} {
 			if got := get(t, client, l, c.host, c.path, c.change); got.body != c.want {
 				t.Errorf("HTTP/2 %v: %s%s was answered by %q, want %q", http2, c.host, c.path, got.body, c.want)

@@ -38,7 +38,10 @@ func BenchmarkCarries(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	trusted := s.caPool(b)
+	trusted, err := s.caPool()
+	if err != nil {
+		b.Fatal(err)
+	}
 	trusted.AddCert(ca.certificate)
 	once := plainProxy(b, certificate, "http://"+s.apps.addresses["argocd.argocd.svc.cluster.local"].String())
 	twice := plainProxy(b, certificate, "https://"+once)

@@ -49,17 +49,16 @@ func start(t *testing.T, options Options) *Sandbox {
 }
 
 // caPool trusts what the load balancers and the passthrough applications present.
-func (s *Sandbox) caPool(tb testing.TB) *x509.CertPool {
-	tb.Helper()
+func (s *Sandbox) caPool() (*x509.CertPool, error) {
 	content, err := os.ReadFile(s.CAFile())
 	if err != nil {
-		tb.Fatal(err)
+		return nil, err
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(content) {
-		tb.Fatalf("no certificate in %s", s.CAFile())
+		return nil, fmt.Errorf("no certificate in %s", s.CAFile())
 	}
-	return pool
+	return pool, nil
 }
 
 // request is a curl-like request: to an address whatever the URL's host
@@ -73,7 +72,10 @@ type request struct {
 
 func (s *Sandbox) ask(t *testing.T, r request) (*http.Response, string, error) {
 	t.Helper()
-	pool := s.caPool(t)
+	pool, err := s.caPool()
+	if err != nil {
+		return nil, "", err
+	}
 	transport := &http.Transport{
 		ForceAttemptHTTP2: true,
 		TLSClientConfig:   &tls.Config{RootCAs: pool, InsecureSkipVerify: r.insecure || r.noSNI},
