@@ -28,18 +28,22 @@ type cloud struct {
 	sim         *awssim.Sim
 	nodes       []node
 	certificate string
+	groups      []string // the ARNs of all target groups
 	// port maps a load balancer's port to the one that is bound for it.
 	port func(int) int
 	err  error
 }
 
-// provision creates the world's load balancers, target groups and rules.
+// provision creates the world's load balancers, target groups and rules, and what
+// stands around them.
 func provision(ctx context.Context, sim *awssim.Sim, w world, net *network, certificate tls.Certificate, port func(int) int) error {
 	c := &cloud{ctx: ctx, sim: sim, nodes: net.nodes(), certificate: sim.ImportCertificate(certificate), port: port}
+	c.surround()
 	for _, b := range w.balancers {
 		c.application(b)
 	}
 	c.network()
+	c.scale()
 	return c.err
 }
 
@@ -61,13 +65,13 @@ func call[O any](c *cloud, input any) *O {
 	return typed
 }
 
-func (c *cloud) balancer(name string, kind types.LoadBalancerTypeEnum) *string {
+func (c *cloud) balancer(name string, kind types.LoadBalancerTypeEnum, securityGroups ...string) *string {
 	var subnets []string
 	for _, n := range c.nodes {
-		subnets = append(subnets, "subnet-"+n.zone)
+		subnets = append(subnets, subnetOf(n))
 	}
 	out := call[elb.CreateLoadBalancerOutput](c, &elb.CreateLoadBalancerInput{
-		Name: &name, Type: kind, Scheme: types.LoadBalancerSchemeEnumInternal, Subnets: subnets,
+		Name: &name, Type: kind, Scheme: types.LoadBalancerSchemeEnumInternal, Subnets: subnets, SecurityGroups: securityGroups,
 		Tags: []types.Tag{{Key: new("Environment"), Value: new("sandbox")}},
 	})
 	if len(out.LoadBalancers) == 0 {
@@ -95,6 +99,7 @@ func (c *cloud) group(name string, protocol types.ProtocolEnum, port int, s side
 		targets = append(targets, types.TargetDescription{Id: new(n.instance)})
 	}
 	call[elb.RegisterTargetsOutput](c, &elb.RegisterTargetsInput{TargetGroupArn: arn, Targets: targets})
+	c.groups = append(c.groups, *arn)
 	return arn
 }
 
@@ -115,7 +120,7 @@ func (c *cloud) listen(balancer *string, port int, protocol types.ProtocolEnum, 
 // application creates one ALB: http redirects, https carries the rules.
 func (c *cloud) application(b balancer) {
 	l := publicLane()
-	arn := c.balancer(b.name, types.LoadBalancerTypeEnumApplication)
+	arn := c.balancer(b.name, types.LoadBalancerTypeEnumApplication, balancerGroup)
 	old := c.group(b.prefix+"-old-https", types.ProtocolEnumHttps, l.old.https, l.old)
 	fresh := c.group(b.prefix+"-new-https", types.ProtocolEnumHttps, l.new.https, l.new)
 	c.listen(arn, httpPort, types.ProtocolEnumHttp, c.redirect("#{host}"))
