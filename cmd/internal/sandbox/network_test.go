@@ -68,3 +68,38 @@ func TestClaimEndsWithContext(t *testing.T) {
 		t.Error("claimed under a context that had ended")
 	}
 }
+
+// Whoever can claim the network of a sandbox that ends finds all of its
+// addresses free.
+func TestNetworkIsGivenBackLast(t *testing.T) {
+	for range 5 {
+		s := start(t, Options{Hosts: 2})
+		alb, _ := s.balancer(t, "public-alb")
+		closed := make(chan error, 1)
+		go func() { closed <- s.Close() }()
+		claim, err := s.net.listen(t.Context(), hostAPIs, apiPort)
+		for ended := false; err != nil && !ended; {
+			select {
+			case <-closed:
+				ended = true
+			default:
+			}
+			claim, err = s.net.listen(t.Context(), hostAPIs, apiPort)
+		}
+		if err != nil {
+			continue // Another sandbox on this machine was quicker.
+		}
+		for _, address := range []string{
+			alb, s.net.address(hostAPIs).String() + ":14566",
+			s.net.address(hostFirstNode).String() + ":30443", s.net.address(hostFirstNode+nodeCount-1).String() + ":32444",
+		} {
+			socket, err := net.Listen("tcp", address)
+			if err != nil {
+				t.Errorf("the network was given back too early: %v", err)
+				continue
+			}
+			socket.Close()
+		}
+		claim.Close()
+	}
+}

@@ -20,6 +20,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -235,20 +236,22 @@ func (s *Sandbox) Close() error {
 		if s.AWS != nil {
 			s.closeErr = errors.Join(s.closeErr, s.AWS.Close())
 		}
+		if s.mesh != nil {
+			s.mesh.Close()
+		}
+		if s.apps != nil {
+			s.apps.close()
+		}
 		if s.Kube != nil {
 			s.Kube.Close()
 		}
 		if s.api != nil {
 			s.closeErr = errors.Join(s.closeErr, s.api.stop())
 		}
-		for _, server := range s.servers {
+		// The first one holds the network: when it is gone another sandbox may
+		// take all of the addresses.
+		for _, server := range slices.Backward(s.servers) {
 			s.closeErr = errors.Join(s.closeErr, server.Close())
-		}
-		if s.mesh != nil {
-			s.mesh.Close()
-		}
-		if s.apps != nil {
-			s.apps.close()
 		}
 		s.group.Wait()
 		if s.net != nil {
