@@ -50,7 +50,7 @@ func checkNumber(key, value string) error {
 		low, high = 1, maxStickySeconds
 	case key == attrSlowStart && value != "0":
 		low, high = 30, 900
-	case key == attrDrainBefore:
+	case key == attrUnhealthyInterval:
 		high = 360000
 	}
 	n, err := strconv.Atoi(value)
@@ -73,8 +73,8 @@ func checkCookieName(name string) error {
 func checkTogether(attributes map[string]string) error {
 	_, application := attributes[attrAlgorithm]
 	switch {
-	case !application && attributes[attrEndUnhealthy] == "true" && attributes[attrDrainBefore] != "0":
-		return apiError("InvalidConfigurationRequest", "You can set '%s' only where '%s' is false", attrDrainBefore, attrEndUnhealthy)
+	case !application && attributes[attrEndUnhealthy] == "true" && attributes[attrUnhealthyInterval] != "0":
+		return apiError("InvalidConfigurationRequest", "You can set '%s' only where '%s' is false", attrUnhealthyInterval, attrEndUnhealthy)
 	case !application:
 		return nil
 	case attributes[attrSlowStart] != "0" && attributes[attrAlgorithm] != "round_robin":

@@ -21,19 +21,19 @@ const (
 	attrProxyV2    = "proxy_protocol_v2.enabled"
 	attrCrossZone  = "load_balancing.cross_zone.enabled"
 
-	attrEndDrained   = "deregistration_delay.connection_termination.enabled"
-	attrEndUnhealthy = "target_health_state.unhealthy.connection_termination.enabled"
-	attrLeastCount   = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count"
-	attrLeastPercent = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage"
+	attrEndDrained        = "deregistration_delay.connection_termination.enabled"
+	attrEndUnhealthy      = "target_health_state.unhealthy.connection_termination.enabled"
+	attrUnhealthyInterval = "target_health_state.unhealthy.draining_interval_seconds"
+	attrLeastCount        = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count"
+	attrLeastPercent      = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage"
 )
 
 // Attributes that the simulator only holds to AWS's rules.
 const (
-	attrAlgorithm   = "load_balancing.algorithm.type"
-	attrAnomaly     = "load_balancing.algorithm.anomaly_mitigation"
-	attrAppCookie   = "stickiness.app_cookie.cookie_name"
-	attrSlowStart   = "slow_start.duration_seconds"
-	attrDrainBefore = "target_health_state.unhealthy.draining_interval_seconds"
+	attrAlgorithm = "load_balancing.algorithm.type"
+	attrAnomaly   = "load_balancing.algorithm.anomaly_mitigation"
+	attrAppCookie = "stickiness.app_cookie.cookie_name"
+	attrSlowStart = "slow_start.duration_seconds"
 )
 
 // defaultAttributes gives the attributes that a group of a protocol has, with
@@ -54,7 +54,7 @@ func defaultAttributes(view types.TargetGroup) map[string]string {
 		"preserve_client_ip.enabled": strconv.FormatBool(view.TargetType != types.TargetTypeEnumIp),
 		attrEndDrained:               "false",
 		attrEndUnhealthy:             "true",
-		attrDrainBefore:              "0",
+		attrUnhealthyInterval:        "0",
 	}
 	if view.Protocol == types.ProtocolEnumHttp || view.Protocol == types.ProtocolEnumHttps {
 		own = map[string]string{

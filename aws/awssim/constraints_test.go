@@ -235,7 +235,7 @@ func TestAttributesThatAWSRefuses(t *testing.T) {
 		{types.ProtocolEnumHttp, attrProxyV2, nil, []string{"true"}},
 		{types.ProtocolEnumTcp, attrSlowStart, nil, []string{"0"}},
 		{types.ProtocolEnumTcp, attrProxyV2, []string{"true"}, []string{"on"}},
-		{types.ProtocolEnumTcp, attrDrainBefore, []string{"0"}, []string{"360001"}},
+		{types.ProtocolEnumTcp, attrUnhealthyInterval, []string{"0"}, []string{"360001"}},
 	} {
 		w := newWorld(t)
 		arn := w.group("g", tc.protocol, 80, nil)
@@ -261,7 +261,7 @@ func TestAttributesThatAWSRefuses(t *testing.T) {
 		{types.ProtocolEnumHttp, []string{attrSlowStart, "30", attrAlgorithm, "least_outstanding_requests"}},
 		{types.ProtocolEnumHttp, []string{attrAnomaly, "on"}},
 		{types.ProtocolEnumHttp, []string{attrSticky, "true", attrStickyType, "app_cookie"}},
-		{types.ProtocolEnumTcp, []string{attrDrainBefore, "60"}},
+		{types.ProtocolEnumTcp, []string{attrUnhealthyInterval, "60"}},
 	} {
 		arn := w.group("g-"+string(tc.protocol), tc.protocol, 80, nil)
 		in := &elb.ModifyTargetGroupAttributesInput{TargetGroupArn: &arn}

@@ -108,9 +108,7 @@ func TestFlowToADrainedTarget(t *testing.T) {
 			f := connect(t, l, "")
 			f.expect(t, "before", "old")
 			w.deregister(group)
-			if err := connect(t, l, "").ended(t); !errors.Is(err, syscall.ECONNRESET) {
-				t.Errorf("a new connection ended with %v", err)
-			}
+			expectReset(t, l)
 			if termination == "true" {
 				if err := f.ended(t); !errors.Is(err, syscall.ECONNRESET) {
 					t.Errorf("the flow ended with %v", err)
@@ -152,6 +150,40 @@ func TestFlowToAnUnhealthyTarget(t *testing.T) {
 	two.status.Store(http.StatusServiceUnavailable)
 	eventually(t, "both are unhealthy", func() bool { return !slices.Contains(w.states(group), types.TargetHealthStateEnumHealthy) })
 	flows["two"].expect(t, "the flow to the last one", "two")
+}
+
+// Where the group gives them time, the flows to a target that has become
+// unhealthy go on for that long.
+func TestUnhealthyTargetThatDrains(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	one, two := newBackend(t, "one", false), newBackend(t, "two", false)
+	group := w.group("old", types.ProtocolEnumTcp, one.port, func(in *elb.CreateTargetGroupInput) {
+		in.HealthCheckProtocol, in.HealthCheckPath = types.ProtocolEnumHttp, new("/healthz")
+	})
+	w.registerPorts(group, one, two)
+	w.attribute(group, attrEndUnhealthy, "false")
+	w.attribute(group, attrUnhealthyInterval, "3")
+	l := w.listener(w.loadBalancer("passthrough", types.LoadBalancerTypeEnumNetwork), types.ProtocolEnumTcp, 443, forwardTo(group))
+	w.allHealthy(group, 2)
+	var f *flow
+	for name := ""; name != "one"; {
+		f = connect(t, l, "")
+		var err error
+		if name, err = f.ask(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one.status.Store(http.StatusServiceUnavailable)
+	eventually(t, "the target drains", func() bool { return slices.Contains(w.states(group), types.TargetHealthStateEnumUnhealthyDraining) })
+	f.expect(t, "the flow meanwhile", "one")
+	connect(t, l, "").expect(t, "a new connection", "two")
+	if err := f.ended(t); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the flow ended with %v", err)
+	}
+	if states := w.states(group); !slices.Contains(states, types.TargetHealthStateEnumUnhealthy) {
+		t.Errorf("then: %v", states)
+	}
 }
 
 // With too few healthy targets all get traffic.

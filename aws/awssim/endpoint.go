@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
@@ -99,4 +100,13 @@ func (g *targetGroup) endsDrained() bool {
 // unhealthy. They are not where that makes the group fail open.
 func (g *targetGroup) endsUnhealthy() bool {
 	return !g.application() && g.attributes[attrEndUnhealthy] == "true" && !g.pool.members.Load().failedOpen
+}
+
+// unhealthyInterval is how long the flows to a target that has become unhealthy
+// go on, where they are not ended at once; 0 is for as long as they like.
+func (g *targetGroup) unhealthyInterval() time.Duration {
+	if g.application() || g.attributes[attrEndUnhealthy] == "true" {
+		return 0
+	}
+	return g.seconds(attrUnhealthyInterval)
 }

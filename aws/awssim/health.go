@@ -120,7 +120,12 @@ func (s *Sim) report(ctx context.Context, g *targetGroup, t *target, result outc
 		}
 	} else {
 		t.good, t.bad = 0, t.bad+1
-		if state == types.TargetHealthStateEnumUnhealthy || t.bad >= int(*g.view.UnhealthyThresholdCount) {
+		switch {
+		case state == types.TargetHealthStateEnumUnhealthyDraining:
+		case state == types.TargetHealthStateEnumHealthy && t.bad >= int(*g.view.UnhealthyThresholdCount) && g.unhealthyInterval() > 0:
+			t.set(types.TargetHealthStateEnumUnhealthyDraining, result.reason, result.description)
+			s.waitForUnhealthy(ctx, g, t)
+		case state == types.TargetHealthStateEnumUnhealthy || t.bad >= int(*g.view.UnhealthyThresholdCount):
 			t.set(types.TargetHealthStateEnumUnhealthy, result.reason, result.description)
 		}
 	}
@@ -131,6 +136,27 @@ func (s *Sim) report(ctx context.Context, g *targetGroup, t *target, result outc
 			t.endpoint.end()
 		}
 	}
+}
+
+// waitForUnhealthy ends the flows to a target that has not recovered within the
+// interval that its group gives it.
+func (s *Sim) waitForUnhealthy(ctx context.Context, g *targetGroup, t *target) {
+	interval := g.unhealthyInterval()
+	s.work.Go(func() {
+		timer := time.NewTimer(interval)
+		defer timer.Stop()
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if ctx.Err() == nil && t.health.State == types.TargetHealthStateEnumUnhealthyDraining {
+			t.health.State = types.TargetHealthStateEnumUnhealthy
+			t.endpoint.end()
+		}
+	})
 }
 
 // checkPort is the port that health checks of a target go to.

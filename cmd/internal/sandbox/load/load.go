@@ -106,23 +106,24 @@ func authorities(file string) (*x509.CertPool, error) {
 
 // before learns what the sites answer before the load begins.
 func (g *Generator) before(ctx context.Context, sites []Site, pool *x509.CertPool) (map[page]answer, error) {
-	asking := newClient("", sites, pool, fresh)
+	asking := newClient("", sites, pool, kept)
 	defer asking.close()
 	answers := map[page]answer{}
 	var mu sync.Mutex
 	var work sync.WaitGroup
 	slots := make(chan struct{}, basics)
 	for _, site := range sites {
-		for _, method := range methods() {
-			slots <- struct{}{}
-			work.Go(func() {
-				defer func() { <-slots }()
+		slots <- struct{}{}
+		work.Go(func() {
+			defer func() { <-slots }()
+			// One after the other, for they share a connection then.
+			for _, method := range methods() {
 				a := asking.ask(ctx, site, method)
 				mu.Lock()
-				defer mu.Unlock()
 				answers[page{site.Host, site.Path, method}] = a
-			})
-		}
+				mu.Unlock()
+			}
+		})
 	}
 	work.Wait()
 	if err := ctx.Err(); err != nil {
