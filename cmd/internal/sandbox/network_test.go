@@ -80,8 +80,10 @@ func TestNetworkIsGivenBackLast(t *testing.T) {
 		claim, err := s.net.listen(t.Context(), hostAPIs, apiPort)
 		for ended := false; err != nil && !ended; {
 			select {
-			case <-closed:
-				ended = true
+			case err := <-closed:
+				if ended = true; err != nil {
+					t.Error(err)
+				}
 			default:
 			}
 			claim, err = s.net.listen(t.Context(), hostAPIs, apiPort)
