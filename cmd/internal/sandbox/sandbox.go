@@ -20,7 +20,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -248,9 +247,9 @@ func (s *Sandbox) Close() error {
 		if s.api != nil {
 			s.closeErr = errors.Join(s.closeErr, s.api.stop())
 		}
-		// The first one holds the network: when it is gone another sandbox may
-		// take all of the addresses.
-		for _, server := range slices.Backward(s.servers) {
+		// The last one holds the network: when it is gone another sandbox may take
+		// all of the addresses.
+		for _, server := range s.servers {
 			s.closeErr = errors.Join(s.closeErr, server.Close())
 		}
 		s.group.Wait()
