@@ -64,21 +64,29 @@ func TestDeniedAndGranted(t *testing.T) {
 	}
 }
 
-// Who may list and not watch sees changes all the same, a little later, and
+// Who can list and not watch sees changes all the same, a little later, and
 // without a Problem that comes and goes.
 func TestListedButNotWatched(t *testing.T) {
-	sim, s := simulated(t, kubesim.Config{}, nil)
-	s.populate(t)
-	sim.setDeny(func(verb, _, _, _, _ string) bool { return verb == "watch" })
-	w := watchWith(t, impatient(clientFor(t, sim.kubeconfig("flexible-token"), Options{})))
-	w.until("everything", whole)
-	s.virtualService(t, "late", "late.dev.example")
-	w.until("a change", func(c model.Cluster) bool { return len(c.VirtualServices) == 2 })
-	w.end()
-	for _, seen := range w.all {
-		if len(seen.Problems) > 0 {
-			t.Errorf("problems %+v", seen.Problems)
-		}
+	for name, broken := range map[string]kubesim.FaultKind{"denied": -1, "fails": kubesim.WatchFails, "ends": kubesim.WatchEnds, "gone": kubesim.WatchGone} {
+		t.Run(name, func(t *testing.T) {
+			sim, s := simulated(t, kubesim.Config{}, nil)
+			s.populate(t)
+			if broken < 0 {
+				sim.setDeny(func(verb, _, _, _, _ string) bool { return verb == "watch" })
+			} else if _, err := sim.Inject(kubesim.Fault{Kind: broken}); err != nil {
+				t.Fatal(err)
+			}
+			w := watchWith(t, impatient(clientFor(t, sim.kubeconfig("flexible-token"), Options{})))
+			w.until("everything", whole)
+			s.virtualService(t, "late", "late.dev.example")
+			w.until("a change", func(c model.Cluster) bool { return len(c.VirtualServices) == 2 })
+			w.end()
+			for _, seen := range w.all {
+				if len(seen.Problems) > 0 {
+					t.Errorf("problems %+v", seen.Problems)
+				}
+			}
+		})
 	}
 }
 

@@ -201,8 +201,8 @@ func follow[O runtime.Object, T any](ctx context.Context, w *watcher, k kind, na
 		}
 		if err != nil {
 			e := w.picture.client.classify(k.operation("list"), namespace, err)
-			if filled && e.Kind != model.KindUnreachable && e.Kind != model.KindThrottled {
-				// It may be listed and not watched: then it is listed often.
+			if filled && e.Kind != model.KindThrottled && (e.Kind != model.KindUnreachable || statusCode(err) != 0) {
+				// It can be listed and not watched: then it is listed often.
 				pause = w.timing.retryLast
 			} else {
 				s.failed(e, time.Now())
