@@ -328,6 +328,8 @@ func TestSettingsThatAWSRefuses(t *testing.T) {
 		"IPX":                  {group(func(in *elb.CreateTargetGroupInput) { in.IpAddressType = "ipx" }), "ValidationError"},
 		"scheme":               {&elb.CreateLoadBalancerInput{Name: new("lb"), Scheme: "secret"}, "InvalidScheme"},
 		"other scheme, again":  {&elb.CreateLoadBalancerInput{Name: new("public"), Scheme: "internal"}, "DuplicateLoadBalancerName"},
+		"the same, again":      {&elb.CreateLoadBalancerInput{Name: new("public"), Subnets: []string{"subnet-b", "subnet-a"}}, ""},
+		"other subnets, again": {&elb.CreateLoadBalancerInput{Name: new("public"), Subnets: []string{"subnet-a", "subnet-c"}}, "DuplicateLoadBalancerName"},
 		"zone of an instance":  {&elb.RegisterTargetsInput{TargetGroupArn: &tcp, Targets: []types.TargetDescription{{Id: new("i-1"), AvailabilityZone: new("us-east-1a")}}}, "ValidationError"},
 		"gone already":         {&elb.DeregisterTargetsInput{TargetGroupArn: &tcp, Targets: []types.TargetDescription{{Id: new("i-1")}}}, ""},
 		"character of a tag":   {&elb.AddTagsInput{ResourceArns: []string{tcp}, Tags: []types.Tag{{Key: new("a<b")}}}, "ValidationError"},

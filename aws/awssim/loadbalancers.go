@@ -43,22 +43,23 @@ func (s *Sim) createLoadBalancer(in *elb.CreateLoadBalancerInput) (*elb.CreateLo
 	if in.IpAddressType != "" && in.IpAddressType != types.IpAddressTypeIpv4 {
 		return nil, invalid("The IP address type '%s' is not supported here", shorten(string(in.IpAddressType)))
 	}
-	for _, lb := range s.balancers {
-		if aws.ToString(lb.view.LoadBalancerName) != name {
-			continue
-		}
-		if lb.view.Type == kind && lb.view.Scheme == scheme {
-			return &elb.CreateLoadBalancerOutput{LoadBalancers: []types.LoadBalancer{lb.view}}, nil
-		}
-		return nil, apiError("DuplicateLoadBalancerName",
-			"A load balancer with the same name '%s' exists, but with different settings", name)
-	}
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
 	subnets, err := subnetsOf(in)
 	if err != nil {
 		return nil, err
+	}
+	for _, lb := range s.balancers {
+		if aws.ToString(lb.view.LoadBalancerName) != name {
+			continue
+		}
+		// The call is idempotent.
+		if lb.view.Type == kind && lb.view.Scheme == scheme && sameSet(lb.subnets(), subnets) && sameSet(lb.view.SecurityGroups, in.SecurityGroups) {
+			return &elb.CreateLoadBalancerOutput{LoadBalancers: []types.LoadBalancer{lb.view}}, nil
+		}
+		return nil, apiError("DuplicateLoadBalancerName",
+			"A load balancer with the same name '%s' exists, but with different settings", name)
 	}
 	vpc, err := s.checkNetwork(subnets, in.SecurityGroups, kind == types.LoadBalancerTypeEnumApplication)
 	if err != nil {
@@ -96,6 +97,19 @@ func (s *Sim) createLoadBalancer(in *elb.CreateLoadBalancerInput) (*elb.CreateLo
 	s.balancers = append(s.balancers, &loadBalancer{view: view})
 	s.setTags(*view.LoadBalancerArn, in.Tags)
 	return &elb.CreateLoadBalancerOutput{LoadBalancers: []types.LoadBalancer{view}}, nil
+}
+
+func (lb *loadBalancer) subnets() []string {
+	var ids []string
+	for _, zone := range lb.view.AvailabilityZones {
+		ids = append(ids, aws.ToString(zone.SubnetId))
+	}
+	return ids
+}
+
+// sameSet says whether two lists have the same members, in whatever order.
+func sameSet(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
 // subnetsOf gives the subnets that are asked for in one form or the other.

@@ -38,9 +38,10 @@ type network struct {
 }
 
 // Add gives the account more of a network. What it names must be in it already
-// or be added together with it; the error names what is not, and then the rest
-// is not added. An account whose network has no subnet takes any subnet and
-// security group for a load balancer; one that has any takes only those it has.
+// or be added together with it; the error names what is not, and what would come
+// after it is not added. An account whose network has no subnet takes any subnet
+// and security group for a load balancer; one that has any takes only those it
+// has, and the same holds for VPCs and target groups.
 func (s *Sim) Add(n Network) error {
 	n = clone(n)
 	s.mu.Lock()

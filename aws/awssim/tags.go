@@ -126,9 +126,10 @@ func checkTags(tags []types.Tag) error {
 	return nil
 }
 
-// tagText says whether all characters of a text may stand in a tag.
+// tagText says whether all characters of a text may stand in a tag: letters,
+// separators, numbers and a few others.
 func tagText(text string) bool {
 	return !strings.ContainsFunc(text, func(c rune) bool {
-		return !unicode.IsLetter(c) && !unicode.IsNumber(c) && !unicode.IsSpace(c) && !strings.ContainsRune("_.:/=+-@", c)
+		return !unicode.In(c, unicode.L, unicode.Z, unicode.N) && !strings.ContainsRune("_.:/=+-@", c)
 	})
 }

@@ -121,12 +121,14 @@ func hostileRule(t *testing.T, s *sandbox.Sandbox) {
 			if len(r.Conditions) == 0 || r.Conditions[0].HostHeaderConfig == nil || r.Conditions[0].HostHeaderConfig.Values[0] != "argocd.bigbang.example" {
 				continue
 			}
-			key, value := "note", hostileText
+			// Of what could do harm, AWS takes in a tag only what separates lines.
+			key, value := "note", "HOSTILE\u2028HOSTILE line\u2029"
 			awsCall[elb.AddTagsOutput](t, s, &elb.AddTagsInput{ResourceArns: []string{*r.RuleArn}, Tags: []types.Tag{{Key: &key, Value: &value}}})
-			field, priority := "path-pattern", int32(49000)
+			field, header, priority := "http-header", "X-Hostile", int32(49000)
+			r.Conditions[0].Values = nil // AWS reports the values twice and takes them once.
 			awsCall[elb.CreateRuleOutput](t, s, &elb.CreateRuleInput{
 				ListenerArn: l.ListenerArn, Priority: &priority, Actions: r.Actions, Conditions: []types.RuleCondition{
-					r.Conditions[0], {Field: &field, PathPatternConfig: &types.PathPatternConditionConfig{Values: []string{"/" + hostileText}}},
+					r.Conditions[0], {Field: &field, HttpHeaderConfig: &types.HttpHeaderConditionConfig{HttpHeaderName: &header, Values: []string{hostileText}}},
 				},
 			})
 		}
