@@ -17,8 +17,8 @@ import (
 	"github.com/istio-cutover/cutover/aws/mototest"
 )
 
-// Where moto is known to answer unlike AWS (FACTS, "An independent AWS to test
-// against"), each with where AWS says what is right. The same request is made to
+// Where moto is known to answer unlike AWS, first of all what FACTS lists under "An
+// independent AWS to test against", each with where AWS says what is right. The same request is made to
 // both: what awssim answers is AWS's, and should moto come to answer so too, its
 // line goes.
 func TestDifferencesFromMoto(t *testing.T) {
@@ -121,6 +121,16 @@ func differences() []difference {
 			"regular expressions in conditions",
 			"ELBv2 API, HostHeaderConditionConfig.RegexValues",
 			(*scene).regexes, "kept", "HTTP 500",
+		},
+		{
+			"a condition in both of its forms",
+			"aws-controllers-k8s/community#2759: you cannot provide both Values and 'HostHeaderConfig' for a condition of type 'host-header'",
+			(*scene).bothForms, "ValidationError", "accepted",
+		},
+		{
+			"a redirect to itself",
+			"kubernetes-sigs/aws-load-balancer-controller#487: the redirect configuration is not valid because it creates a loop",
+			(*scene).loop, "InvalidLoadBalancerAction", "accepted",
 		},
 		{
 			"ARN of a network load balancer",
@@ -268,6 +278,18 @@ func (s *scene) regexes() string {
 	rule := must(s.builder, s.client.DescribeRules, &elb.DescribeRulesInput{ListenerArn: &s.listener}).Rules[0]
 	config := rule.Conditions[0].HostHeaderConfig
 	return kept(config != nil && len(config.RegexValues) == 1)
+}
+
+func (s *scene) bothForms() string {
+	condition := host("a.example")
+	condition.Values = condition.HostHeaderConfig.Values
+	return ending(s, s.client.CreateRule, s.createRule(1, []types.RuleCondition{condition}, fixed("200")))
+}
+
+func (s *scene) loop() string {
+	action := redirect()
+	action.RedirectConfig.Host, action.RedirectConfig.Protocol, action.RedirectConfig.Port = awssdk.String("#{host}"), awssdk.String("#{protocol}"), awssdk.String("#{port}")
+	return ending(s, s.client.CreateRule, s.createRule(1, []types.RuleCondition{host("a.example")}, action))
 }
 
 func kept(is bool) string {
