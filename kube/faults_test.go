@@ -294,7 +294,7 @@ func TestFindInLogs(t *testing.T) {
 	create(t, s.core.CoreV1().Namespaces().Create, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "istio-gateway"}})
 	var pods []model.ObjectName
 	for name, containers := range map[string][]string{"a": {proxyContainer}, "b": {"other", proxyContainer}, "c": {"only"}} {
-		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.PodSpec{NodeName: "node-1"}}
 		for _, c := range containers {
 			pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: c, Image: "proxy"})
 		}

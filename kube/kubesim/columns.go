@@ -1,10 +1,8 @@
 package kubesim
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -12,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// The columns are those of kube-apiserver v1.37 and of Istio's CRDs.
+// The columns are those of kube-apiserver v1.37.
 
 func named(cols ...column) []column {
 	return append([]column{{name: "Name", cell: func(_ time.Time, o *unstructured.Unstructured) any { return o.GetName() }}}, cols...)
@@ -155,57 +153,18 @@ func orNone(s string) string {
 	return s
 }
 
-func podColumns() []column {
-	return named(
-		column{name: "Ready", cell: func(_ time.Time, o *unstructured.Unstructured) any {
-			ready := 0
-			for _, c := range objects(o.Object, "status", "containerStatuses") {
-				if c["ready"] == true {
-					ready++
-				}
-			}
-			return fmt.Sprintf("%d/%d", ready, len(objects(o.Object, "spec", "containers")))
-		}},
-		column{name: "Status", cell: func(_ time.Time, o *unstructured.Unstructured) any { return podStatus(o) }},
-		column{name: "Restarts", cell: func(_ time.Time, o *unstructured.Unstructured) any {
-			var restarts int64
-			for _, c := range objects(o.Object, "status", "containerStatuses") {
-				n, _, _ := unstructured.NestedInt64(c, "restartCount")
-				restarts += n
-			}
-			return strconv.FormatInt(restarts, 10)
-		}},
-		age(), wide(at("IP", "<none>", "status", "podIP")), wide(at("Node", "<none>", "spec", "nodeName")),
-		wide(at("Nominated Node", "<none>", "status", "nominatedNodeName")), wide(column{name: "Readiness Gates", cell: func(time.Time, *unstructured.Unstructured) any { return "<none>" }}))
-}
-
-func podStatus(o *unstructured.Unstructured) string {
-	status := text(o, text(o, "Unknown", "status", "phase"), "status", "reason")
-	for _, c := range objects(o.Object, "status", "containerStatuses") {
-		for _, state := range []string{"waiting", "terminated"} {
-			if reason, _, _ := unstructured.NestedString(c, "state", state, "reason"); reason != "" {
-				status = reason
-			}
-		}
-	}
-	if o.GetDeletionTimestamp() != nil {
-		return "Terminating"
-	}
-	return status
-}
-
 func secretColumns() []column { return named(at("Type", "", "type"), dataColumn("data"), age()) }
 
 func configMapColumns() []column { return named(dataColumn("data", "binaryData"), age()) }
 
 func dataColumn(fields ...string) column {
 	return column{name: "Data", kind: "string", cell: func(_ time.Time, o *unstructured.Unstructured) any {
-		n := 0
+		n := int64(0)
 		for _, f := range fields {
 			data, _ := o.Object[f].(map[string]any)
-			n += len(data)
+			n += int64(len(data))
 		}
-		return strconv.Itoa(n)
+		return n
 	}}
 }
 
@@ -213,8 +172,8 @@ func endpointsColumns() []column {
 	return named(column{name: "Endpoints", cell: func(_ time.Time, o *unstructured.Unstructured) any {
 		var all []string
 		for _, subset := range objects(o.Object, "subsets") {
-			for _, a := range objects(subset, "addresses") {
-				for _, p := range objects(subset, "ports") {
+			for _, p := range objects(subset, "ports") {
+				for _, a := range objects(subset, "addresses") {
 					all = append(all, fmt.Sprintf("%v:%v", a["ip"], p["port"]))
 				}
 			}
@@ -247,8 +206,11 @@ func eventColumns() []column {
 		{name: "Object", cell: func(_ time.Time, o *unstructured.Unstructured) any {
 			return strings.ToLower(text(o, "", "involvedObject", "kind")) + "/" + text(o, "", "involvedObject", "name")
 		}},
-		wide(at("Subobject", "", "involvedObject", "fieldPath")), wide(at("Source", "", "source", "component")), at("Message", "", "message"),
-		wide(seen("First Seen", "firstTimestamp")), wide(at("Count", "1", "count")),
+		wide(at("Subobject", "", "involvedObject", "fieldPath")), wide(column{name: "Source", cell: func(_ time.Time, o *unstructured.Unstructured) any {
+			source := []string{text(o, text(o, "", "reportingComponent"), "source", "component"), text(o, text(o, "", "reportingInstance"), "source", "host")}
+			return strings.Join(slices.DeleteFunc(source, func(s string) bool { return s == "" }), ", ")
+		}}), at("Message", "", "message"),
+		wide(seen("First Seen", "firstTimestamp")), wide(column{name: "Count", cell: func(_ time.Time, o *unstructured.Unstructured) any { return max(1, number(o, "count")) }}),
 		wide(column{name: "Name", cell: func(_ time.Time, o *unstructured.Unstructured) any { return o.GetName() }}),
 	}
 }
@@ -265,13 +227,20 @@ func deploymentColumns() []column {
 	}
 	count := func(name, field string) column {
 		return column{name: name, kind: "string", cell: func(_ time.Time, o *unstructured.Unstructured) any {
-			return strconv.FormatInt(number(o, "status", field), 10)
+			return number(o, "status", field)
 		}}
 	}
 	return named(column{name: "Ready", cell: func(_ time.Time, o *unstructured.Unstructured) any {
 		return fmt.Sprintf("%d/%d", number(o, "status", "readyReplicas"), number(o, "spec", "replicas"))
 	}}, count("Up-to-date", "updatedReplicas"), count("Available", "availableReplicas"), age(),
 		containers("Containers", "name"), containers("Images", "image"), wide(selectorColumn("spec", "selector", "matchLabels")))
+}
+
+func replicaSetColumns() []column {
+	count := func(name string, path ...string) column {
+		return column{name: name, kind: "integer", cell: func(_ time.Time, o *unstructured.Unstructured) any { return number(o, path...) }}
+	}
+	return named(count("Desired", "spec", "replicas"), count("Current", "status", "replicas"), count("Ready", "status", "readyReplicas"), age())
 }
 
 func leaseColumns() []column {
@@ -295,27 +264,4 @@ func endpointSliceColumns() []column {
 			}
 			return atMost(addresses, 3)
 		}}, age())
-}
-
-// jsonText shows a list as a CRD's printer column does.
-func jsonText(name string, path ...string) column {
-	return column{name: name, cell: func(_ time.Time, o *unstructured.Unstructured) any {
-		value, found, err := unstructured.NestedFieldNoCopy(o.Object, path...)
-		if err != nil || !found {
-			return nil
-		}
-		encoded, err := json.Marshal(value)
-		if err != nil {
-			return nil
-		}
-		return string(encoded)
-	}}
-}
-
-func destinationRuleColumns() []column { return named(at("Host", "", "spec", "host"), age()) }
-
-func gatewayColumns() []column { return named(age()) }
-
-func virtualServiceColumns() []column {
-	return named(jsonText("Gateways", "spec", "gateways"), jsonText("Hosts", "spec", "hosts"), age())
 }

@@ -1,6 +1,8 @@
 package kubesim
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -9,6 +11,7 @@ import (
 	apidiscovery "k8s.io/api/apidiscovery/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/version"
 )
 
 // serveMeta answers what describes the API itself, and tells whether the path was such.
@@ -38,7 +41,7 @@ func (s *Server) serveMeta(w http.ResponseWriter, r *http.Request, path string) 
 		group := s.apiGroup(parts[1])
 		group.TypeMeta = metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}
 		s.writeJSON(w, http.StatusOK, group)
-	case len(parts) == 3 && parts[0] == "apis" && slices.Contains(s.versions(parts[1]), parts[2]):
+	case len(parts) == 3 && parts[0] == "apis" && parts[1] != "" && slices.Contains(s.versions(parts[1]), parts[2]):
 		s.writeJSON(w, http.StatusOK, s.resourceList(schema.GroupVersion{Group: parts[1], Version: parts[2]}))
 	case parts[0] == "openapi":
 		return s.serveOpenAPI(w, path)
@@ -59,13 +62,30 @@ func (s *Server) groups() []string {
 	return groups
 }
 
+// versions lists what any resource of a group is served in, the preferred one first.
 func (s *Server) versions(group string) []string {
+	var all []string
 	for _, r := range s.resources {
-		if r.group == group && group != "" {
-			return r.versions
+		if r.group != group {
+			continue
+		}
+		for _, v := range r.versions {
+			if !slices.Contains(all, v) {
+				all = append(all, v)
+			}
 		}
 	}
-	return nil
+	slices.SortFunc(all, func(a, b string) int { return version.CompareKubeAwareVersionStrings(b, a) })
+	return all
+}
+
+// storageHash changes with the version that objects are kept in.
+func (r *resource) storageHash() string {
+	if !r.stored() {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(r.group + "/" + r.storedVersion() + "/" + r.kind))
+	return base64.StdEncoding.EncodeToString(sum[:8])
 }
 
 func (s *Server) apiGroup(name string) metav1.APIGroup {
@@ -84,10 +104,14 @@ func (s *Server) resourceList(gv schema.GroupVersion) metav1.APIResourceList {
 			continue
 		}
 		list.APIResources = append(list.APIResources, metav1.APIResource{
-			Name: r.plural, SingularName: r.singular, Namespaced: r.namespaced, Kind: r.kind, Verbs: r.verbs(), ShortNames: r.short, Categories: r.categories,
+			Name: r.plural, SingularName: r.singular, Namespaced: r.namespaced, Kind: r.kind, Verbs: r.verbs(), ShortNames: r.short, Categories: r.categories, StorageVersionHash: r.storageHash(),
 		})
 		for _, sub := range r.subresources() {
-			list.APIResources = append(list.APIResources, metav1.APIResource{Name: r.plural + "/" + sub.name, Namespaced: r.namespaced, Kind: r.kind, Verbs: sub.verbs})
+			entry := metav1.APIResource{Name: r.plural + "/" + sub.name, Namespaced: r.namespaced, Kind: sub.kind.Kind, Verbs: sub.verbs}
+			if sub.kind.Group != r.group {
+				entry.Group, entry.Version = sub.kind.Group, sub.kind.Version
+			}
+			list.APIResources = append(list.APIResources, entry)
 		}
 	}
 	return list
@@ -120,29 +144,29 @@ func (s *Server) serveAggregated(w http.ResponseWriter, r *http.Request, wanted 
 
 func (s *Server) aggregate(group string) apidiscovery.APIGroupDiscovery {
 	out := apidiscovery.APIGroupDiscovery{ObjectMeta: metav1.ObjectMeta{Name: group}}
-	versions := s.versions(group)
-	if group == "" {
-		versions = []string{"v1"}
-	}
-	for _, v := range versions {
-		version := apidiscovery.APIVersionDiscovery{Version: v, Freshness: apidiscovery.DiscoveryFreshnessCurrent}
+	for _, v := range s.versions(group) {
+		found := apidiscovery.APIVersionDiscovery{Version: v, Freshness: apidiscovery.DiscoveryFreshnessCurrent}
 		for _, r := range s.resources {
 			if r.group != group || !r.serves(v) {
 				continue
 			}
 			gvk := metav1.GroupVersionKind(r.gvk(v))
-			found := apidiscovery.APIResourceDiscovery{
+			entry := apidiscovery.APIResourceDiscovery{
 				Resource: r.plural, ResponseKind: &gvk, Scope: apidiscovery.ScopeCluster, SingularResource: r.singular, Verbs: r.verbs(), ShortNames: r.short, Categories: r.categories,
 			}
 			if r.namespaced {
-				found.Scope = apidiscovery.ScopeNamespace
+				entry.Scope = apidiscovery.ScopeNamespace
 			}
 			for _, sub := range r.subresources() {
-				found.Subresources = append(found.Subresources, apidiscovery.APISubresourceDiscovery{Subresource: sub.name, ResponseKind: &gvk, Verbs: sub.verbs})
+				kind := metav1.GroupVersionKind(sub.kind)
+				if r.group == kind.Group {
+					kind.Version = v
+				}
+				entry.Subresources = append(entry.Subresources, apidiscovery.APISubresourceDiscovery{Subresource: sub.name, ResponseKind: &kind, Verbs: sub.verbs})
 			}
-			version.Resources = append(version.Resources, found)
+			found.Resources = append(found.Resources, entry)
 		}
-		out.Versions = append(out.Versions, version)
+		out.Versions = append(out.Versions, found)
 	}
 	return out
 }

@@ -1,6 +1,8 @@
 package kubesim
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,15 +12,20 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/version"
+	"sigs.k8s.io/yaml"
 )
 
 // maxBody is what a real API server takes in one request, in bytes.
 const maxBody = 3 << 20
+
+// compressFrom is the size from which a real API server compresses an answer, in bytes.
+const compressFrom = 128 << 10
 
 // request is one call to a resource, taken apart as a real API server takes its URLs apart.
 type request struct {
@@ -65,14 +72,38 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	req, ok := parse(r, path)
-	if !ok {
-		s.writeError(w, apierrors.NewGenericServerResponse(http.StatusNotFound, strings.ToLower(r.Method), schema.GroupResource{}, "", "", 0, false))
+	if !ok || !slices.Contains(s.groups(), req.gvr.Group) {
+		http.Error(w, "404 page not found", http.StatusNotFound)
 		return
 	}
 	req.user = s.faults.restricted(user)
+	stop, err := limitTime(req)
+	if err != nil {
+		s.writeError(w, err)
+		return
+	}
+	defer stop()
 	if err := s.serveResource(w, req); err != nil {
 		s.writeError(w, err)
 	}
+}
+
+// limitTime ends a request after the time that it gives itself.
+func limitTime(req *request) (stop func(), err error) {
+	given := req.query.Get("timeout")
+	if given == "" {
+		return func() {}, nil
+	}
+	limit, err := time.ParseDuration(given)
+	if err != nil {
+		return nil, apierrors.NewBadRequest("invalid timeout specified in the request URL - " + err.Error())
+	}
+	if limit <= 0 || req.verb == "watch" {
+		return func() {}, nil
+	}
+	ctx, cancel := context.WithTimeout(req.Context(), limit)
+	req.Request = req.WithContext(ctx)
+	return cancel, nil
 }
 
 // authenticate finds the user of a bearer token, or of the one that he impersonates.
@@ -83,11 +114,19 @@ func (s *Server) authenticate(r *http.Request) (User, error) {
 		return User{}, apierrors.NewUnauthorized("Unauthorized")
 	}
 	as := r.Header.Get("Impersonate-User")
-	if as == "" {
+	groups := r.Header.Values("Impersonate-Group")
+	switch {
+	case as == "" && len(groups) > 0:
+		return User{}, apierrors.NewBadRequest(fmt.Sprintf("requested &user.DefaultInfo{Name:\"\", UID:\"\", Groups:%#v, Extra:map[string][]string(nil)} without impersonating a user name", groups))
+	case as == "":
 		return user, nil
-	}
-	if user.Deny != nil && user.Deny("impersonate", "", "users", "", as) {
-		return User{}, forbidden(&request{user: user, verb: "impersonate", gvr: schema.GroupVersionResource{Resource: "users"}, name: as})
+	case user.Deny != nil && user.Deny("impersonate", "", "users", "", as):
+		req, ok := parse(r, strings.Trim(r.URL.Path, "/"))
+		if !ok {
+			req = &request{gvr: schema.GroupVersionResource{Resource: "users"}, name: as}
+		}
+		req.user, req.verb = user, "impersonate-on:user-info:"+req.verb
+		return User{}, forbidden(req)
 	}
 	for _, known := range s.cfg.Tokens {
 		if known.Name == as {
@@ -102,6 +141,11 @@ func (s *Server) authenticate(r *http.Request) (User, error) {
 func parse(r *http.Request, path string) (*request, bool) {
 	parts := strings.Split(path, "/")
 	req := &request{Request: r, query: r.URL.Query()}
+	if i := slices.Index(parts, "watch"); i == 2 && parts[0] == "api" || i == 3 && parts[0] == "apis" {
+		// The deprecated way to ask for a watch.
+		parts = slices.Delete(parts, i, i+1)
+		req.query.Set("watch", "true")
+	}
 	switch {
 	case len(parts) >= 3 && parts[0] == "api":
 		req.gvr.Version, parts = parts[1], parts[2:]
@@ -157,13 +201,23 @@ func verbOf(req *request) string {
 	return strings.ToLower(req.Method)
 }
 
+// isReview tells what everybody may ask about himself.
+func isReview(gvr schema.GroupVersionResource) bool {
+	return strings.HasPrefix(gvr.Resource, "selfsubject")
+}
+
+// routeError is the answer to a request that fits no resource and method.
+func routeError(code int, message string) error {
+	return apierrors.NewGenericServerResponse(code, "", schema.GroupResource{}, "", message, 0, false)
+}
+
 // serveResource checks, in the order of a real API server, what the user may do, whether there is such a thing, and does it.
 func (s *Server) serveResource(w http.ResponseWriter, req *request) error {
-	if req.user.Deny != nil && req.gvr.Resource != reviewResource && req.user.Deny(req.verb, req.gvr.Group, req.rbacResource(), req.namespace, req.name) {
+	if req.user.Deny != nil && !isReview(req.gvr) && req.user.Deny(req.verb, req.gvr.Group, req.rbacResource(), req.namespace, req.name) {
 		return forbidden(req)
 	}
 	if req.res = s.find(req.gvr); req.res == nil || (req.res.namespaced && req.namespace == "" && req.name != "") {
-		return apierrors.NewGenericServerResponse(http.StatusNotFound, req.verb, schema.GroupResource{}, "", "", 0, false)
+		return routeError(http.StatusNotFound, "")
 	}
 	if !req.res.namespaced {
 		req.namespace = ""
@@ -172,18 +226,23 @@ func (s *Server) serveResource(w http.ResponseWriter, req *request) error {
 	if req.sub != "" {
 		sub, ok := req.res.subresource(req.sub)
 		if !ok {
-			return apierrors.NewGenericServerResponse(http.StatusNotFound, req.verb, schema.GroupResource{}, "", "", 0, false)
+			return routeError(http.StatusNotFound, "")
 		}
 		verbs = sub.verbs
 	}
 	if !slices.Contains(verbs, req.verb) || (req.verb == "create" && (req.name != "" || (req.res.namespaced && req.namespace == ""))) || (req.name == "" && (req.verb == "update" || req.verb == "patch")) {
-		return apierrors.NewMethodNotSupported(req.res.groupResource(), req.verb)
+		return routeError(http.StatusMethodNotAllowed, "")
+	}
+	if req.res.kind == "Endpoints" {
+		addWarning(w, "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
 	}
 	switch {
 	case !req.res.stored():
 		return s.serveReview(w, req)
 	case req.sub == "log":
 		return s.serveLog(w, req)
+	case req.sub == "scale":
+		return s.serveScale(w, req)
 	}
 	switch req.verb {
 	case "get":
@@ -256,18 +315,54 @@ func (s *Server) writeJSON(w http.ResponseWriter, code int, value any) {
 		s.log.Error("encode an answer", "error", err)
 		code, body = http.StatusInternalServerError, []byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"InternalError","code":500}`)
 	}
-	s.writeBytes(w, code, "application/json", body)
+	s.writeBytes(w, code, mediaJSON, append(body, '\n'))
+}
+
+// writeAnswer encodes what a request is answered with.
+func (s *Server) writeAnswer(w http.ResponseWriter, req *request, code int, f form, value any) error {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encode an answer: %w", err)
+	}
+	return s.writeEncoded(w, req, code, f, body)
+}
+
+// writeEncoded sends JSON in the form that the client asked for, compressed when it is large and the client takes that.
+func (s *Server) writeEncoded(w http.ResponseWriter, req *request, code int, f form, body []byte) error {
+	media := mediaJSON
+	if f.yaml {
+		var err error
+		if body, err = yaml.JSONToYAML(body); err != nil {
+			return fmt.Errorf("encode an answer as YAML: %w", err)
+		}
+		media = mediaYAML
+	}
+	if len(body) < compressFrom || !strings.Contains(req.Header.Get("Accept-Encoding"), "gzip") {
+		s.writeBytes(w, code, media, body)
+		return nil
+	}
+	var b bytes.Buffer
+	zip, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+	if err != nil {
+		return fmt.Errorf("compress an answer: %w", err)
+	}
+	if _, err := zip.Write(body); err != nil {
+		return fmt.Errorf("compress an answer: %w", err)
+	}
+	if err := zip.Close(); err != nil {
+		return fmt.Errorf("compress an answer: %w", err)
+	}
+	w.Header().Set("Content-Encoding", "gzip")
+	w.Header().Add("Vary", "Accept-Encoding")
+	s.writeBytes(w, code, media, b.Bytes())
+	return nil
 }
 
 func (s *Server) writeBytes(w http.ResponseWriter, code int, contentType string, body []byte) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Cache-Control", "no-cache, private")
 	w.WriteHeader(code)
-	// The body may be shared with other answers: nothing may be appended to it.
-	for _, part := range [][]byte{body, []byte("\n")} {
-		if _, err := w.Write(part); err != nil {
-			s.log.Debug("the client went away", "error", err)
-			return
-		}
+	if _, err := w.Write(body); err != nil {
+		s.log.Debug("the client went away", "error", err)
 	}
 }

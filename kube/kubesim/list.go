@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
 // listOptions decodes and checks the parameters that lists and watches share.
@@ -27,11 +29,9 @@ func listOptions(req *request) (*internalversion.ListOptions, *filter, error) {
 	if err := internalscheme.ParameterCodec.DecodeParameters(req.query, metav1.SchemeGroupVersion, &opts); err != nil {
 		return nil, nil, apierrors.NewBadRequest(err.Error())
 	}
+	internalversion.SetListOptionsDefaults(&opts, true)
 	if errs := internalvalidation.ValidateListOptions(&opts, true); len(errs) > 0 {
 		return nil, nil, apierrors.NewInvalid(schema.GroupKind{Group: metav1.GroupName, Kind: "ListOptions"}, "", errs)
-	}
-	if opts.Limit < 0 {
-		return nil, nil, apierrors.NewBadRequest("limit must not be negative")
 	}
 	f, err := newFilter(req.res, &opts)
 	return &opts, f, err
@@ -114,8 +114,11 @@ func parseContinue(s string) (continueToken, error) {
 	if err == nil {
 		err = json.Unmarshal(data, &t)
 	}
-	if err != nil || t.Rev == 0 || t.Rev < -1 {
-		return t, apierrors.NewBadRequest("continue key is not valid")
+	if err == nil && (t.Rev == 0 || t.Rev < -1) {
+		err = errors.New("incorrect encoded start resourceVersion")
+	}
+	if err != nil {
+		return t, apierrors.NewBadRequest("invalid continue token: continue key is not valid: " + err.Error())
 	}
 	return t, nil
 }
@@ -126,6 +129,8 @@ func (s *Server) list(res *resource, opts *internalversion.ListOptions, f *filte
 	objects, rev, after := sh.objects, current, ""
 	var err error
 	switch {
+	case opts.Continue != "" && opts.ResourceVersion != "" && opts.ResourceVersion != "0":
+		err = apierrors.NewBadRequest("specifying resource version is not allowed when using continue")
 	case opts.Continue != "":
 		var token continueToken
 		if token, err = parseContinue(opts.Continue); err != nil {
@@ -136,13 +141,14 @@ func (s *Server) list(res *resource, opts *internalversion.ListOptions, f *filte
 			break
 		}
 		if rev = uint64(token.Rev); rev > current {
-			err = apierrors.NewBadRequest("continue key is not valid")
+			err = apierrors.NewBadRequest("invalid continue token: continue key is not valid: it is of a revision that is yet to come")
 		} else if objects, err = sh.at(rev); apierrors.IsResourceExpired(err) {
 			err = expiredPage(after)
 		}
 	case opts.ResourceVersion != "" && opts.ResourceVersion != "0":
 		var want uint64
 		if want, err = parseRevision(opts.ResourceVersion); err != nil {
+			err = apierrors.NewBadRequest("invalid resource version: " + err.Error())
 			break
 		}
 		if want > current {
@@ -197,7 +203,7 @@ func cut(records []*record, rev uint64, after string, opts *internalversion.List
 func parseRevision(s string) (uint64, error) {
 	rev, err := strconv.ParseUint(s, 10, 64)
 	if err != nil {
-		return 0, apierrors.NewBadRequest(fmt.Sprintf("invalid resource version %q", s))
+		return 0, field.Invalid(field.NewPath("resourceVersion"), s, err.Error())
 	}
 	return rev, nil
 }
@@ -217,6 +223,15 @@ func expiredPage(after string) error {
 }
 
 func (s *Server) serveGet(w http.ResponseWriter, req *request) error {
+	if given := req.query.Get("resourceVersion"); given != "" {
+		want, err := parseRevision(given)
+		if err != nil {
+			return plainError(err)
+		}
+		if current := s.revision(); want > current {
+			return tooLarge(want, current)
+		}
+	}
 	rec, err := s.get(req.res, req.namespace, req.name)
 	if err != nil {
 		return err
@@ -225,7 +240,7 @@ func (s *Server) serveGet(w http.ResponseWriter, req *request) error {
 }
 
 func (s *Server) serveList(w http.ResponseWriter, req *request) error {
-	shape, err := negotiate(req.Header)
+	form, err := negotiate(req)
 	if err != nil {
 		return err
 	}
@@ -238,21 +253,29 @@ func (s *Server) serveList(w http.ResponseWriter, req *request) error {
 	if err != nil {
 		return err
 	}
+	return s.writePage(w, req, form, p)
+}
+
+func (s *Server) writePage(w http.ResponseWriter, req *request, f form, p *page) error {
 	meta := metav1.ListMeta{ResourceVersion: strconv.FormatUint(p.rev, 10), Continue: p.next, RemainingItemCount: p.remaining}
-	if shape == asTable {
+	if f.as == asTable {
 		table, err := s.table(req, p.records, true)
 		if err != nil {
 			return err
 		}
 		table.ListMeta = meta
-		s.writeJSON(w, http.StatusOK, table)
-		return nil
+		return s.writeAnswer(w, req, http.StatusOK, f, table)
 	}
 	kind, apiVersion := req.res.kind+"List", req.apiVersion()
-	if shape == asMetadata {
+	if f.as == asMetadata {
 		kind, apiVersion = "PartialObjectMetadataList", metav1.SchemeGroupVersion.String()
 	}
-	head, err := json.Marshal(map[string]any{"kind": kind, "apiVersion": apiVersion, "metadata": meta})
+	list := map[string]any{"kind": kind, "apiVersion": apiVersion, "metadata": meta}
+	if req.res.custom && f.as == asIs && meta.Continue == "" {
+		// What a custom resource's lists are made of says this always.
+		list["metadata"] = map[string]any{"resourceVersion": meta.ResourceVersion, "continue": ""}
+	}
+	head, err := json.Marshal(list)
 	if err != nil {
 		return fmt.Errorf("encode a list: %w", err)
 	}
@@ -263,44 +286,50 @@ func (s *Server) serveList(w http.ResponseWriter, req *request) error {
 		if i > 0 {
 			body.WriteByte(',')
 		}
-		item, err := encode(req, rec, shape)
+		item, err := encode(req, rec, f.as, true)
 		if err != nil {
 			return err
 		}
 		body.Write(item)
 	}
 	body.WriteString("]}")
-	s.writeBytes(w, http.StatusOK, "application/json", body.Bytes())
-	return nil
+	return s.writeEncoded(w, req, http.StatusOK, f, body.Bytes())
+}
+
+func (s *Server) revision() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.rev
 }
 
 // writeRecord answers one object in the form that the client asked for.
 func (s *Server) writeRecord(w http.ResponseWriter, req *request, code int, rec *record) error {
-	shape, err := negotiate(req.Header)
+	f, err := negotiate(req)
 	if err != nil {
 		return err
 	}
-	if shape == asTable {
+	if f.as == asTable {
 		table, err := s.table(req, []*record{rec}, true)
 		if err != nil {
 			return err
 		}
 		table.ResourceVersion = rec.obj.GetResourceVersion()
-		s.writeJSON(w, code, table)
-		return nil
+		return s.writeAnswer(w, req, code, f, table)
 	}
-	body, err := encode(req, rec, shape)
+	body, err := encode(req, rec, f.as, false)
 	if err != nil {
 		return err
 	}
-	s.writeBytes(w, code, "application/json", body)
-	return nil
+	return s.writeEncoded(w, req, code, f, body)
 }
 
-// encode gives an object whole or its metadata alone.
-func encode(req *request, rec *record, shape form) ([]byte, error) {
-	if shape == asMetadata {
+// encode gives an object whole or its metadata alone. The items of a list of a built-in kind do not say what they are.
+func encode(req *request, rec *record, as shape, item bool) ([]byte, error) {
+	switch {
+	case as == asMetadata:
 		return json.Marshal(partial(rec.obj))
+	case item && !req.res.custom:
+		return rec.item(req.apiVersion())
 	}
 	return rec.JSON(req.apiVersion())
 }

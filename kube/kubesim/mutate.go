@@ -3,6 +3,7 @@ package kubesim
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
@@ -13,62 +14,32 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/mergepatch"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/kubernetes/scheme"
+	strictjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
 )
 
 // maxPatchOperations is how many operations a real API server takes in one JSON patch.
 const maxPatchOperations = 10000
 
-func requestWriteOptions(req *request) (writeOptions, error) {
-	dry, err := dryRun(req.query["dryRun"])
-	return writeOptions{dryRun: dry, status: req.sub == "status", strict: req.query.Get("fieldValidation")}, err
-}
-
-func (s *Server) serveCreate(w http.ResponseWriter, req *request) error {
-	opts, err := requestWriteOptions(req)
-	if err != nil {
-		return err
-	}
-	obj, err := decodeObject(req)
-	if err != nil {
-		return err
-	}
-	rec, err := s.create(req.res, req.namespace, obj, opts)
-	if err != nil {
-		return err
-	}
-	return s.writeRecord(w, req, http.StatusCreated, rec)
-}
-
-func (s *Server) serveUpdate(w http.ResponseWriter, req *request) error {
-	opts, err := requestWriteOptions(req)
-	if err != nil {
-		return err
-	}
-	obj, err := decodeObject(req)
-	if err != nil {
-		return err
-	}
-	rec, err := s.update(req.res, req.namespace, req.name, opts, func(*unstructured.Unstructured) (*unstructured.Unstructured, error) {
-		return obj, nil
-	})
-	if err != nil {
-		return err
-	}
-	return s.writeRecord(w, req, http.StatusOK, rec)
-}
-
 func (s *Server) servePatch(w http.ResponseWriter, req *request) error {
-	opts, err := requestWriteOptions(req)
-	if err != nil {
-		return err
-	}
-	opts.patch = true
 	patch, media, err := readBody(req)
 	if err != nil {
 		return err
 	}
-	apply, err := patcher(req.res, types.PatchType(media), patch)
+	kind := types.PatchType(media)
+	if err := checkPatchType(req.res, kind); err != nil {
+		return err
+	}
+	opts, err := requestOptions(w, req, kind)
+	if err != nil {
+		return err
+	}
+	if kind == types.ApplyYAMLPatchType {
+		return s.serveApply(w, req, patch, opts)
+	}
+	apply, err := patcher(req.res, kind, patch, opts)
 	if err != nil {
 		return err
 	}
@@ -81,7 +52,11 @@ func (s *Server) servePatch(w http.ResponseWriter, req *request) error {
 		if err != nil {
 			return nil, err
 		}
-		return objectFromJSON(after, req.res.gvk(req.gvr.Version))
+		obj, err := decodePatched(req.res, req.gvr.Version, after, opts)
+		if err != nil {
+			return nil, err
+		}
+		return s.own(req.res, req.gvr.Version, req.sub, old, obj, opts.manager)
 	})
 	if err != nil {
 		return err
@@ -89,46 +64,154 @@ func (s *Server) servePatch(w http.ResponseWriter, req *request) error {
 	return s.writeRecord(w, req, http.StatusOK, rec)
 }
 
-// patcher decodes a patch into what it does to an object's JSON.
-func patcher(res *resource, kind types.PatchType, patch []byte) (func(before []byte) ([]byte, error), error) {
+func checkPatchType(res *resource, kind types.PatchType) error {
 	switch {
-	case kind == types.JSONPatchType:
-		return jsonPatcher(patch)
-	case kind == types.MergePatchType:
-		var content map[string]any
-		if err := json.Unmarshal(patch, &content); err != nil {
-			return nil, apierrors.NewBadRequest(err.Error())
-		}
-		return func(before []byte) ([]byte, error) {
-			after, err := jsonpatch.MergePatch(before, patch)
-			if err != nil {
-				return nil, apierrors.NewBadRequest(err.Error())
-			}
-			return after, nil
-		}, nil
-	case kind == types.StrategicMergePatchType && res.typed():
-		return strategicPatcher(res, patch)
+	case kind == types.JSONPatchType, kind == types.MergePatchType, kind == types.ApplyYAMLPatchType, kind == types.StrategicMergePatchType && !res.custom:
+		return nil
 	case res.custom:
-		return nil, unsupported("application/json-patch+json, application/merge-patch+json")
+		return unsupported("application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml")
 	}
-	return nil, unsupported("application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json")
+	return routeError(http.StatusUnsupportedMediaType, "415: Unsupported Media Type")
 }
 
-func jsonPatcher(patch []byte) (func([]byte) ([]byte, error), error) {
-	operations, err := jsonpatch.DecodePatch(patch)
-	if err != nil {
-		return nil, apierrors.NewBadRequest(err.Error())
+// serveApply merges an applied configuration, and creates the object where there is none.
+func (s *Server) serveApply(w http.ResponseWriter, req *request, patch []byte, opts writeOptions) error {
+	read := func() (map[string]any, error) {
+		content := map[string]any{}
+		if err := yaml.Unmarshal(patch, &content); err != nil {
+			return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
+		}
+		if err := yaml.UnmarshalStrict(patch, &map[string]any{}); err != nil {
+			if opts.validation == metav1.FieldValidationStrict {
+				return nil, apierrors.NewBadRequest(fmt.Sprintf("error strict decoding patch: %v", err))
+			}
+			opts.warn(err.Error())
+		}
+		return content, nil
 	}
-	if len(operations) > maxPatchOperations {
-		return nil, apierrors.NewRequestEntityTooLargeError("the allowed maximum operations in a JSON patch is 10000")
+	code := http.StatusOK
+	rec, err := s.update(req.res, req.namespace, req.name, opts, func(old *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+		content, err := read()
+		if err != nil {
+			return nil, err
+		}
+		return s.apply(req.res, req.gvr.Version, req.sub, old, content, opts.manager, opts.force)
+	})
+	if apierrors.IsNotFound(err) && req.sub == "" {
+		code = http.StatusCreated
+		rec, err = s.createApplied(req, read, opts)
+	}
+	if err != nil {
+		return err
+	}
+	return s.writeRecord(w, req, code, rec)
+}
+
+func (s *Server) createApplied(req *request, read func() (map[string]any, error), opts writeOptions) (*record, error) {
+	content, err := read()
+	if err != nil {
+		return nil, err
+	}
+	obj, err := s.apply(req.res, req.gvr.Version, req.sub, nil, content, opts.manager, opts.force)
+	if err != nil {
+		return nil, err
+	}
+	if uid := obj.GetUID(); uid != "" {
+		return nil, apierrors.NewConflict(req.res.groupResource(), req.name, fmt.Errorf("uid mismatch: the provided object specified uid %s, and no existing object was found", uid))
+	}
+	if err := checkNamespace(req.res, req.namespace, obj); err != nil {
+		return nil, err
+	}
+	if err := checkName(obj, req.name); err != nil {
+		return nil, err
+	}
+	return s.create(req.res, req.namespace, obj, opts)
+}
+
+// decodePatched reads what a patch made of an object.
+func decodePatched(res *resource, version string, patched []byte, opts writeOptions) (*unstructured.Unstructured, error) {
+	obj, gvk, loose, err := decode(res, version, patched, false)
+	if err == nil && len(loose) > 0 {
+		err = opts.tolerate(loose)
+	}
+	if err != nil {
+		return nil, apierrors.NewInvalid(schema.GroupKind{}, "", field.ErrorList{field.Invalid(field.NewPath("patch"), string(patched), err.Error())})
+	}
+	if gvk.Kind != res.kind {
+		return nil, wrongKind(res, obj)
+	}
+	return obj, nil
+}
+
+func wrongKind(res *resource, obj *unstructured.Unstructured) error {
+	return apierrors.NewInvalid(obj.GroupVersionKind().GroupKind(), obj.GetName(), field.ErrorList{field.Invalid(field.NewPath("kind"), obj.GetKind(), "must be "+res.kind)})
+}
+
+// patcher decodes a patch into what it does to an object's JSON.
+func patcher(res *resource, kind types.PatchType, patch []byte, opts writeOptions) (func(before []byte) ([]byte, error), error) {
+	switch kind {
+	case types.JSONPatchType:
+		return jsonPatcher(patch, opts), nil
+	case types.StrategicMergePatchType:
+		return strategicPatcher(res, patch)
+	default:
+		return mergePatcher(patch, opts), nil
+	}
+}
+
+func mergePatcher(patch []byte, opts writeOptions) func([]byte) ([]byte, error) {
+	return func(before []byte) ([]byte, error) {
+		if !json.Valid(patch) {
+			return nil, apierrors.NewBadRequest("invalid JSON patch")
+		}
+		var content map[string]any
+		loose, err := strictjson.UnmarshalStrict(patch, &content)
+		if err == nil && len(loose) > 0 {
+			err = opts.tolerate(loose)
+		}
+		if err != nil {
+			return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
+		}
+		after, err := jsonpatch.MergePatch(before, patch)
+		if err != nil {
+			return nil, apierrors.NewBadRequest(err.Error())
+		}
+		return after, nil
+	}
+}
+
+func jsonPatcher(patch []byte, opts writeOptions) func([]byte) ([]byte, error) {
+	var shape []struct {
+		Op    string `json:"op"`
+		Path  string `json:"path"`
+		From  string `json:"from"`
+		Value any    `json:"value"`
 	}
 	return func(before []byte) ([]byte, error) {
+		if !json.Valid(patch) {
+			return nil, apierrors.NewBadRequest("invalid JSON patch")
+		}
+		loose, err := strictjson.UnmarshalStrict(patch, &shape)
+		if err == nil && len(loose) > 0 {
+			err = opts.tolerate(loose)
+		}
+		if err != nil {
+			// The type has a name in a real API server.
+			return nil, apierrors.NewBadRequest("error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp")
+		}
+		operations, err := jsonpatch.DecodePatch(patch)
+		if err != nil {
+			return nil, apierrors.NewBadRequest(err.Error())
+		}
+		if len(operations) > maxPatchOperations {
+			return nil, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("The allowed maximum operations in a JSON patch is %d, got %d", maxPatchOperations, len(operations)))
+		}
 		after, err := operations.Apply(before)
 		if err != nil {
 			return nil, apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "", schema.GroupResource{}, "", err.Error(), 0, false)
 		}
 		return after, nil
-	}, nil
+	}
 }
 
 func strategicPatcher(res *resource, patch []byte) (func([]byte) ([]byte, error), error) {
@@ -137,67 +220,18 @@ func strategicPatcher(res *resource, patch []byte) (func([]byte) ([]byte, error)
 		return nil, apierrors.NewInternalError(err)
 	}
 	return func(before []byte) ([]byte, error) {
+		if !json.Valid(patch) {
+			return nil, apierrors.NewBadRequest("invalid JSON patch")
+		}
 		after, err := strategicpatch.StrategicMergePatch(before, patch, like)
 		switch {
 		case err == nil:
 			return after, nil
 		case errors.Is(err, mergepatch.ErrBadJSONDoc), errors.Is(err, mergepatch.ErrBadPatchFormatForPrimitiveList), errors.Is(err, mergepatch.ErrBadPatchFormatForRetainKeys), errors.Is(err, mergepatch.ErrBadPatchFormatForSetElementOrderList), errors.Is(err, mergepatch.ErrUnsupportedStrategicMergePatchFormat):
 			return nil, apierrors.NewBadRequest(err.Error())
-		default:
+		case mergepatch.IsPreconditionFailed(err):
 			return nil, apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "", schema.GroupResource{}, "", err.Error(), 0, false)
 		}
+		return nil, plainError(err)
 	}, nil
-}
-
-func (s *Server) serveDelete(w http.ResponseWriter, req *request) error {
-	opts, err := deleteOptions(req)
-	if err != nil {
-		return err
-	}
-	dry, err := dryRun(opts.DryRun)
-	if err != nil {
-		return err
-	}
-	rec, err := s.remove(req.res, req.namespace, req.name, opts, dry)
-	if err != nil {
-		return err
-	}
-	if rec.obj.GetDeletionTimestamp() != nil && len(rec.obj.GetFinalizers()) > 0 {
-		return s.writeRecord(w, req, http.StatusOK, rec)
-	}
-	s.writeJSON(w, http.StatusOK, metav1.Status{
-		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusSuccess,
-		Details: &metav1.StatusDetails{Name: req.name, Group: req.res.group, Kind: req.res.plural, UID: rec.obj.GetUID()},
-	})
-	return nil
-}
-
-func (s *Server) serveDeleteCollection(w http.ResponseWriter, req *request) error {
-	if req.res.namespaced && req.namespace == "" {
-		return apierrors.NewMethodNotSupported(req.res.groupResource(), req.verb)
-	}
-	list, f, err := listOptions(req)
-	if err != nil {
-		return err
-	}
-	opts, err := deleteOptions(req)
-	if err != nil {
-		return err
-	}
-	dry, err := dryRun(opts.DryRun)
-	if err != nil {
-		return err
-	}
-	f.namespace = req.namespace
-	page, err := s.list(req.res, list, f)
-	if err != nil {
-		return err
-	}
-	for _, rec := range page.records {
-		if _, err := s.remove(req.res, rec.obj.GetNamespace(), rec.obj.GetName(), opts, dry); err != nil && !apierrors.IsNotFound(err) {
-			return err
-		}
-	}
-	s.writeJSON(w, http.StatusOK, metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusSuccess})
-	return nil
 }

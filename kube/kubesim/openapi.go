@@ -28,7 +28,7 @@ func (s *Server) serveOpenAPI(w http.ResponseWriter, path string) bool {
 }
 
 func (s *Server) groupVersions() []schema.GroupVersion {
-	list := []schema.GroupVersion{{Version: "v1"}}
+	var list []schema.GroupVersion
 	for _, group := range s.groups() {
 		for _, v := range s.versions(group) {
 			list = append(list, schema.GroupVersion{Group: group, Version: v})

@@ -19,8 +19,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/managedfields"
 	utilrand "k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/apimachinery/pkg/util/uuid"
 )
@@ -61,6 +63,8 @@ type Server struct {
 	cfg       Config
 	log       *slog.Logger
 	resources []*resource
+	options   *runtime.Scheme // the kinds of what a delete carries
+	owners    owners
 	started   time.Time
 
 	// What depends on time and chance, replaced in tests.
@@ -85,8 +89,9 @@ type Server struct {
 
 // New makes a server that holds the namespaces of a fresh cluster and nothing else.
 func New(cfg Config) *Server {
+	table := resources()
 	s := &Server{
-		cfg: cfg, log: cfg.Log, resources: resources(),
+		cfg: cfg, log: cfg.Log, resources: table, options: optionKinds(table), owners: owners{managers: map[ownerKey]*managedfields.FieldManager{}},
 		now: time.Now, newUID: uuid.NewUUID, suffix: func() string { return utilrand.String(5) },
 		ring: ringSize, bookmark: time.Minute,
 		rev: firstRevision, shelves: map[schema.GroupResource]*shelf{}, written: make(chan struct{}),
@@ -101,6 +106,8 @@ func New(cfg Config) *Server {
 			s.shelves[r.groupResource()] = &shelf{res: r, objects: map[string]*record{}, dropped: firstRevision}
 		}
 	}
+	// Both groups of Events show the same ones.
+	s.shelves[schema.GroupResource{Group: "events.k8s.io", Resource: "events"}] = s.shelves[schema.GroupResource{Resource: "events"}]
 	for _, name := range []string{"default", "kube-node-lease", "kube-public", metav1.NamespaceSystem} {
 		ns := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace"}}
 		ns.SetName(name)
@@ -130,7 +137,11 @@ func (s *Server) Create(obj *unstructured.Unstructured) (*unstructured.Unstructu
 	if obj, err = fromCaller(obj); err != nil {
 		return nil, err
 	}
+	if obj, err = normalize(res, obj); err != nil {
+		return nil, err
+	}
 	obj.SetResourceVersion("")
+	obj.SetManagedFields(nil)
 	rec, err := s.create(res, obj.GetNamespace(), obj, writeOptions{inProcess: true})
 	if err != nil {
 		return nil, err
@@ -148,6 +159,9 @@ func (s *Server) Update(obj *unstructured.Unstructured) (*unstructured.Unstructu
 	if obj, err = fromCaller(obj); err != nil {
 		return nil, err
 	}
+	if obj, err = normalize(res, obj); err != nil {
+		return nil, err
+	}
 	rec, err := s.update(res, obj.GetNamespace(), obj.GetName(), writeOptions{inProcess: true}, func(*unstructured.Unstructured) (*unstructured.Unstructured, error) {
 		return obj, nil
 	})
@@ -163,7 +177,7 @@ func (s *Server) Delete(gvr schema.GroupVersionResource, namespace, name string)
 	if err != nil {
 		return err
 	}
-	_, err = s.remove(res, namespace, name, &metav1.DeleteOptions{}, false)
+	_, err = s.remove(res, namespace, name, &metav1.DeleteOptions{})
 	return err
 }
 
@@ -238,7 +252,11 @@ func fromCaller(obj *unstructured.Unstructured) (*unstructured.Unstructured, err
 	if err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
-	return objectFromJSON(data, obj.GroupVersionKind())
+	own := &unstructured.Unstructured{}
+	if err := own.UnmarshalJSON(data); err != nil {
+		return nil, apierrors.NewBadRequest(err.Error())
+	}
+	return own, nil
 }
 
 func (s *Server) get(res *resource, namespace, name string) (*record, error) {

@@ -1,10 +1,10 @@
 package kubesim
 
 import (
-	"cmp"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -25,74 +25,118 @@ type nodePort struct {
 	port     int32
 }
 
-// prepareService gives a Service its defaults, its cluster address and its NodePorts, and refuses a NodePort that another
-// Service holds or that is out of range.
-func (s *Server) prepareService(sh *shelf, obj, old *unstructured.Unstructured) field.ErrorList {
-	var svc, before corev1.Service
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(obj.Object, &svc); err != nil {
-		return field.ErrorList{field.InternalError(field.NewPath("spec"), err)}
+// prepareService gives a Service its cluster address and its NodePorts, and refuses a NodePort that another Service holds or
+// that is out of range.
+func (s *Server) prepareService(sh *shelf, svc *corev1.Service, before runtime.Object) field.ErrorList {
+	old, ok := before.(*corev1.Service)
+	if !ok {
+		old = &corev1.Service{}
 	}
-	if old != nil {
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(old.Object, &before); err != nil {
-			return field.ErrorList{field.InternalError(field.NewPath("spec"), err)}
-		}
+	keepGiven(svc, old)
+	errs := serviceErrors(svc)
+	if len(errs) == 0 && old.Spec.ClusterIP != "" && svc.Spec.ClusterIP != "" && svc.Spec.ClusterIP != old.Spec.ClusterIP && svc.Spec.Type != corev1.ServiceTypeExternalName {
+		errs = append(errs, field.Invalid(field.NewPath("spec", "clusterIPs").Index(0), []string{svc.Spec.ClusterIP}, "may not change once set"))
 	}
-	errs := defaultService(&svc, &before)
+	if len(errs) > 0 {
+		return errs
+	}
 	if svc.Spec.Type != corev1.ServiceTypeExternalName {
-		s.giveClusterIP(&svc)
+		s.giveClusterIP(svc)
 	}
-	if svc.Spec.Type == corev1.ServiceTypeNodePort || svc.Spec.Type == corev1.ServiceTypeLoadBalancer {
-		errs = append(errs, giveNodePorts(&svc, heldNodePorts(sh, &svc))...)
+	if external(svc) {
+		errs = giveNodePorts(svc, heldNodePorts(sh, svc))
 	}
-	spec, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&svc.Spec)
-	if err != nil {
-		return append(errs, field.InternalError(field.NewPath("spec"), err))
-	}
-	obj.Object["spec"] = spec
 	return errs
 }
 
-func defaultService(svc, before *corev1.Service) field.ErrorList {
+// keepGiven leaves a Service what it was given before, as far as the client does not say otherwise.
+func keepGiven(svc, old *corev1.Service) {
 	spec := &svc.Spec
-	spec.Type = cmp.Or(spec.Type, corev1.ServiceTypeClusterIP)
-	spec.SessionAffinity = cmp.Or(spec.SessionAffinity, corev1.ServiceAffinityNone)
-	if spec.InternalTrafficPolicy == nil && spec.Type != corev1.ServiceTypeExternalName {
-		policy := corev1.ServiceInternalTrafficPolicyCluster
-		spec.InternalTrafficPolicy = &policy
+	if spec.Type == corev1.ServiceTypeExternalName {
+		return
 	}
-	external := spec.Type == corev1.ServiceTypeNodePort || spec.Type == corev1.ServiceTypeLoadBalancer
-	if external {
-		spec.ExternalTrafficPolicy = cmp.Or(spec.ExternalTrafficPolicy, corev1.ServiceExternalTrafficPolicyCluster)
+	switch {
+	case spec.ClusterIP == "":
+		spec.ClusterIP, spec.ClusterIPs = old.Spec.ClusterIP, old.Spec.ClusterIPs
+	case spec.ClusterIP != old.Spec.ClusterIP:
+		spec.ClusterIPs = []string{spec.ClusterIP}
 	}
-	if spec.ClusterIP == "" {
-		spec.ClusterIP, spec.ClusterIPs = before.Spec.ClusterIP, before.Spec.ClusterIPs
+	if len(spec.IPFamilies) == 0 {
+		spec.IPFamilies = old.Spec.IPFamilies
 	}
-	path := field.NewPath("spec", "ports")
-	var errs field.ErrorList
-	if len(spec.Ports) == 0 && spec.ClusterIP != corev1.ClusterIPNone && spec.Type != corev1.ServiceTypeExternalName {
-		errs = append(errs, field.Required(path, ""))
+	if spec.IPFamilyPolicy == nil {
+		spec.IPFamilyPolicy = old.Spec.IPFamilyPolicy
 	}
 	for i := range spec.Ports {
 		p := &spec.Ports[i]
-		p.Protocol = cmp.Or(p.Protocol, corev1.ProtocolTCP)
-		if p.TargetPort == (intstr.IntOrString{}) {
-			p.TargetPort = intstr.FromInt32(p.Port)
-		}
-		if p.Port < 1 || p.Port > 65535 {
-			errs = append(errs, field.Invalid(path.Index(i).Child("port"), p.Port, "must be between 1 and 65535, inclusive"))
-		}
-		if p.Name == "" && len(spec.Ports) > 1 {
-			errs = append(errs, field.Required(path.Index(i).Child("name"), ""))
-		}
-		if !external && p.NodePort != 0 {
-			errs = append(errs, field.Forbidden(path.Index(i).Child("nodePort"), "may not be used when `type` is 'ClusterIP'"))
-		}
-		// A port that is not named again keeps the NodePort that it had.
-		for _, was := range before.Spec.Ports {
-			if external && p.NodePort == 0 && was.Port == p.Port && was.Protocol == p.Protocol {
+		for _, was := range old.Spec.Ports {
+			if external(svc) && p.NodePort == 0 && was.Port == p.Port && was.Protocol == p.Protocol {
 				p.NodePort = was.NodePort
 			}
 		}
+	}
+}
+
+func serviceErrors(svc *corev1.Service) field.ErrorList {
+	spec, at := &svc.Spec, field.NewPath("spec")
+	types := []corev1.ServiceType{corev1.ServiceTypeClusterIP, corev1.ServiceTypeExternalName, corev1.ServiceTypeLoadBalancer, corev1.ServiceTypeNodePort}
+	var errs field.ErrorList
+	if len(spec.Ports) == 0 && spec.ClusterIP != corev1.ClusterIPNone && spec.Type != corev1.ServiceTypeExternalName {
+		errs = append(errs, field.Required(at.Child("ports"), ""))
+	}
+	if !slices.Contains(types, spec.Type) {
+		errs = append(errs, field.NotSupported(at.Child("type"), spec.Type, types))
+	}
+	names, ports := map[string]bool{}, map[nodePort]bool{}
+	for i, p := range spec.Ports {
+		path := at.Child("ports").Index(i)
+		errs = append(errs, portErrors(svc, p, path)...)
+		if p.Name != "" && names[p.Name] {
+			errs = append(errs, field.Duplicate(path.Child("name"), p.Name))
+		}
+		key := nodePort{p.Protocol, p.Port}
+		if ports[key] {
+			errs = append(errs, field.Duplicate(path, corePort{Protocol: p.Protocol, Port: p.Port}))
+		}
+		names[p.Name], ports[key] = true, true
+	}
+	if spec.ExternalTrafficPolicy != "" && !external(svc) && len(spec.ExternalIPs) == 0 {
+		errs = append(errs, field.Invalid(at.Child("externalTrafficPolicy"), spec.ExternalTrafficPolicy, "may only be set for externally-accessible services"))
+	}
+	return errs
+}
+
+// corePort is how a real API server shows its own type of a port.
+type corePort struct {
+	Name        string
+	Protocol    corev1.Protocol
+	AppProtocol *string
+	Port        int32
+	TargetPort  int
+	NodePort    int32
+}
+
+func portErrors(svc *corev1.Service, p corev1.ServicePort, path *field.Path) field.ErrorList {
+	const inRange = "must be between 1 and 65535, inclusive"
+	protocols := []corev1.Protocol{corev1.ProtocolSCTP, corev1.ProtocolTCP, corev1.ProtocolUDP}
+	var errs field.ErrorList
+	switch {
+	case p.Name != "":
+		errs = append(errs, labelErrors(p.Name, path.Child("name"))...)
+	case len(svc.Spec.Ports) > 1:
+		errs = append(errs, field.Required(path.Child("name"), ""))
+	}
+	if p.Port < 1 || p.Port > 65535 {
+		errs = append(errs, field.Invalid(path.Child("port"), p.Port, inRange))
+	}
+	if !slices.Contains(protocols, p.Protocol) {
+		errs = append(errs, field.NotSupported(path.Child("protocol"), p.Protocol, protocols))
+	}
+	if n := p.TargetPort.IntVal; p.TargetPort.Type == intstr.Int && (n < 1 || n > 65535) {
+		errs = append(errs, field.Invalid(path.Child("targetPort"), n, inRange))
+	}
+	if !external(svc) && p.NodePort != 0 {
+		errs = append(errs, field.Forbidden(path.Child("nodePort"), "may not be used when `type` is 'ClusterIP'"))
 	}
 	return errs
 }
@@ -109,11 +153,15 @@ func (s *Server) giveClusterIP(svc *corev1.Service) {
 	if len(spec.ClusterIPs) == 0 {
 		spec.ClusterIPs = []string{spec.ClusterIP}
 	}
+	// A headless Service without a selector may have endpoints of both families.
+	policy, families := corev1.IPFamilyPolicySingleStack, []corev1.IPFamily{corev1.IPv4Protocol}
+	if spec.ClusterIP == corev1.ClusterIPNone && len(spec.Selector) == 0 {
+		policy, families = corev1.IPFamilyPolicyRequireDualStack, append(families, corev1.IPv6Protocol)
+	}
 	if len(spec.IPFamilies) == 0 {
-		spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
+		spec.IPFamilies = families
 	}
 	if spec.IPFamilyPolicy == nil {
-		policy := corev1.IPFamilyPolicySingleStack
 		spec.IPFamilyPolicy = &policy
 	}
 }

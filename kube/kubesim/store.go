@@ -29,35 +29,58 @@ type record struct {
 	rev uint64
 
 	mu      sync.Mutex
-	encoded map[string][]byte // by apiVersion, filled when first asked for
+	encoded map[string][]byte // by form, filled when first asked for
 }
 
 // JSON is the object in a served version, encoded once however many watches and lists send it.
 func (r *record) JSON(apiVersion string) ([]byte, error) {
+	return r.encode(apiVersion, func() map[string]any { return inVersion(r.obj, apiVersion).Object })
+}
+
+// item is the object without its kind and version, as lists hold it.
+func (r *record) item(apiVersion string) ([]byte, error) {
+	return r.encode("items of "+apiVersion, func() map[string]any {
+		content := maps.Clone(inVersion(r.obj, apiVersion).Object)
+		delete(content, "apiVersion")
+		delete(content, "kind")
+		return content
+	})
+}
+
+func (r *record) encode(as string, content func() map[string]any) ([]byte, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if b, ok := r.encoded[apiVersion]; ok {
+	if b, ok := r.encoded[as]; ok {
 		return b, nil
 	}
-	b, err := json.Marshal(inVersion(r.obj, apiVersion).Object)
+	b, err := json.Marshal(content())
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", r.key(), err)
 	}
 	if r.encoded == nil {
 		r.encoded = map[string][]byte{}
 	}
-	r.encoded[apiVersion] = b
+	r.encoded[as] = b
 	return b, nil
 }
 
 func (r *record) key() string { return objectKey(r.obj.GetNamespace(), r.obj.GetName()) }
 
-// inVersion is the object with another apiVersion, sharing everything else.
+// inVersion is the object in another version of its kind, sharing what it can. The versions differ in name alone, but for
+// those of Events.
 func inVersion(obj *unstructured.Unstructured, apiVersion string) *unstructured.Unstructured {
 	if obj.GetAPIVersion() == apiVersion {
 		return obj
 	}
-	top := maps.Clone(obj.Object)
+	var top map[string]any
+	switch {
+	case apiVersion == eventsAPI:
+		top = toNewEvent(obj.Object)
+	case obj.GetAPIVersion() == eventsAPI:
+		top = toCoreEvent(obj.Object)
+	default:
+		top = maps.Clone(obj.Object)
+	}
 	top["apiVersion"] = apiVersion
 	return &unstructured.Unstructured{Object: top}
 }

@@ -75,7 +75,7 @@ func as(cfg *rest.Config, token string) *rest.Config {
 
 func TestSuiteOnKubesim(t *testing.T) {
 	_, cfg := start(t, Config{})
-	suite(t, cfg, as(cfg, "viewer-token"))
+	suite(t, cfg, as(cfg, "viewer-token"), false)
 }
 
 func TestSuiteOnKubernetes(t *testing.T) {
@@ -88,12 +88,12 @@ func TestSuiteOnKubernetes(t *testing.T) {
 		cfg.QPS = -1
 		return cfg
 	}
-	suite(t, load(server.Kubeconfig), load(server.ViewerKubeconfig))
+	suite(t, load(server.Kubeconfig), load(server.ViewerKubeconfig), true)
 }
 
 // suite holds any API server to what Cutover relies on. It leaves out what needs controllers or kubelets.
-func suite(t *testing.T, cfg, viewer *rest.Config) {
-	e := &env{cfg: cfg, viewer: viewer, names: new(atomic.Int64)}
+func suite(t *testing.T, cfg, viewer *rest.Config, real bool) {
+	e := &env{cfg: cfg, viewer: viewer, real: real, names: new(atomic.Int64)}
 	e.core = must(kubernetes.NewForConfig(cfg))
 	e.istio = must(istioclient.NewForConfig(cfg))
 	e.dynamic = must(dynamic.NewForConfig(cfg))
@@ -123,6 +123,7 @@ func suite(t *testing.T, cfg, viewer *rest.Config) {
 		{"access", testAccess},
 		{"tables", testTables},
 		{"http", testHTTP},
+		{"sessions", testSessions},
 		{"kubectl", testKubectl},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -139,6 +140,7 @@ func suite(t *testing.T, cfg, viewer *rest.Config) {
 // env is what a test of the suite has: clients, and a namespace of its own.
 type env struct {
 	cfg, viewer *rest.Config
+	real        bool // kube-apiserver, the judge
 	core        kubernetes.Interface
 	istio       istioclient.Interface
 	dynamic     dynamic.Interface

@@ -21,7 +21,7 @@ type column struct {
 
 // table prints records as kubectl shows them, with or without the columns' definitions.
 func (s *Server) table(req *request, records []*record, withColumns bool) (*metav1.Table, error) {
-	table := &metav1.Table{TypeMeta: metav1.TypeMeta{Kind: "Table", APIVersion: metav1.SchemeGroupVersion.String()}, ColumnDefinitions: []metav1.TableColumnDefinition{}, Rows: []metav1.TableRow{}}
+	table := &metav1.Table{TypeMeta: metav1.TypeMeta{Kind: "Table", APIVersion: metav1.SchemeGroupVersion.String()}, Rows: []metav1.TableRow{}}
 	if withColumns {
 		for _, c := range req.res.columns {
 			table.ColumnDefinitions = append(table.ColumnDefinitions, c.definition())

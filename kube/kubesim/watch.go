@@ -22,7 +22,7 @@ type watcher struct {
 	s       *Server
 	req     *request
 	w       http.ResponseWriter
-	shape   form
+	shape   shape
 	filter  *filter
 	sh      *shelf
 	rev     uint64 // everything up to it was sent
@@ -30,16 +30,16 @@ type watcher struct {
 }
 
 func (s *Server) serveWatch(w http.ResponseWriter, req *request) error {
-	shape, err := negotiate(req.Header)
+	f, err := negotiate(req)
 	if err != nil {
 		return err
 	}
-	opts, f, err := listOptions(req)
+	opts, admits, err := listOptions(req)
 	if err != nil {
 		return err
 	}
-	f.namespace = req.namespace
-	wt := &watcher{s: s, req: req, w: w, shape: shape, filter: f, sh: s.shelves[req.res.groupResource()]}
+	admits.namespace = req.namespace
+	wt := &watcher{s: s, req: req, w: w, shape: f.as, filter: admits, sh: s.shelves[req.res.groupResource()]}
 	initial, err := wt.begin(opts)
 	if err != nil {
 		return err
@@ -63,7 +63,7 @@ func (wt *watcher) begin(opts *internalversion.ListOptions) ([]*record, error) {
 	if opts.ResourceVersion != "" {
 		var err error
 		if from, err = parseRevision(opts.ResourceVersion); err != nil {
-			return nil, err
+			return nil, plainError(err)
 		}
 	}
 	wt.s.mu.RLock()
@@ -198,7 +198,7 @@ func (wt *watcher) send(kind watch.EventType, rec *record) error {
 		table.ResourceVersion = rec.obj.GetResourceVersion()
 		object, err = json.Marshal(table)
 	} else {
-		object, err = encode(wt.req, rec, wt.shape)
+		object, err = encode(wt.req, rec, wt.shape, false)
 	}
 	if err != nil {
 		return fmt.Errorf("encode an event: %w", err)
@@ -208,7 +208,7 @@ func (wt *watcher) send(kind watch.EventType, rec *record) error {
 
 // sendBookmark says how far the stream has come.
 func (wt *watcher) sendBookmark(annotations map[string]string) error {
-	mark := &unstructured.Unstructured{Object: map[string]any{"kind": wt.req.res.kind, "apiVersion": wt.req.apiVersion(), "metadata": map[string]any{"creationTimestamp": nil}}}
+	mark := &unstructured.Unstructured{Object: map[string]any{"kind": wt.req.res.kind, "apiVersion": wt.req.apiVersion(), "metadata": map[string]any{}}}
 	mark.SetResourceVersion(strconv.FormatUint(wt.rev, 10))
 	if annotations != nil {
 		mark.SetAnnotations(annotations)

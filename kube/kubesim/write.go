@@ -6,70 +6,53 @@ import (
 	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
-	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// writeOptions say how a write differs from a plain one over HTTP to the main resource.
-type writeOptions struct {
-	dryRun    bool
-	inProcess bool   // by the sandbox itself: status and uid are taken as given
-	status    bool   // to the status subresource
-	patch     bool   // the body is ours, made from the stored object
-	strict    string // fieldValidation: Strict refuses unknown fields
-}
-
 // optimisticLock is what a real API server says when a resourceVersion is not the current one.
 const optimisticLock = "the object has been modified; please apply your changes to the latest version and try again"
 
+// create stores an object that is in the stored version and has its defaults and owners.
 func (s *Server) create(res *resource, namespace string, obj *unstructured.Unstructured, opts writeOptions) (*record, error) {
 	if err := checkNamespace(res, namespace, obj); err != nil {
 		return nil, err
 	}
-	if obj.GetResourceVersion() != "" {
-		// A real API server has no reason for this one and calls it an internal error.
-		return nil, &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Message: "resourceVersion should not be set on objects to be created"}}
-	}
-	obj, err := normalize(res, obj, opts.strict)
-	if err != nil {
-		return nil, err
-	}
-	if obj.GetName() == "" && obj.GetGenerateName() != "" {
-		obj.SetName(obj.GetGenerateName() + s.suffix())
-	}
-	if !opts.inProcess || obj.GetUID() == "" {
-		obj.SetUID(s.newUID())
-	}
-	obj.SetCreationTimestamp(metav1.NewTime(s.now().UTC()))
-	dropServerFields(obj)
-	if res.generation {
-		obj.SetGeneration(1)
-	}
-	if res.status && !opts.inProcess && res.kind != "Node" {
-		unstructured.RemoveNestedField(obj.Object, "status")
-	}
-
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sh := s.shelves[res.groupResource()]
-	errs := s.prepare(sh, obj, nil)
-	errs = append(errs, validation.ValidateObjectMetaAccessor(obj, res.namespaced, res.validName, field.NewPath("metadata"))...)
+	if err := s.admit(res, obj, opts); err != nil {
+		return nil, err
+	}
+	s.fillMetadata(res, obj, opts)
+	if res.status && !opts.inProcess && res.kind != "Node" {
+		if delete(obj.Object, "status"); !res.custom {
+			obj.Object["status"] = map[string]any{}
+		}
+	}
+	// A real API server looks at the name in the kind's own way first, and at the rest of what all kinds have afterwards.
+	errs := validation.ValidateObjectMetaAccessor(obj, res.namespaced, res.validName, field.NewPath("metadata"))
+	errs = append(errs, s.prepare(sh, obj, nil)...)
 	if len(errs) > 0 {
-		return nil, apierrors.NewInvalid(res.gvk(res.storedVersion()).GroupKind(), obj.GetName(), errs)
+		return nil, apierrors.NewInvalid(obj.GroupVersionKind().GroupKind(), obj.GetName(), errs)
+	}
+	if obj.GetResourceVersion() != "" {
+		// A real API server has no reason for this one and calls it an internal error.
+		return nil, plainError(errors.New("resourceVersion should not be set on objects to be created"))
 	}
 	if _, ok := sh.objects[objectKey(obj.GetNamespace(), obj.GetName())]; ok {
 		return nil, apierrors.NewAlreadyExists(res.groupResource(), obj.GetName())
 	}
-	if res.namespaced && !s.hasNamespace(obj.GetNamespace()) {
-		return nil, apierrors.NewNotFound(s.namespaces().res.groupResource(), obj.GetNamespace())
+	if opts.warn != nil {
+		warnOf(obj, opts.warn)
 	}
 	if opts.dryRun {
 		return &record{obj: obj, rev: s.rev}, nil
@@ -77,7 +60,50 @@ func (s *Server) create(res *resource, namespace string, obj *unstructured.Unstr
 	return s.commit(sh, watch.Added, obj), nil
 }
 
-// update replaces an object by what edit makes of a copy of it, under the store's lock: edit must not call the server.
+// admit refuses what is created in a namespace that is absent or on its way out. It taints a new node, which is not ready yet.
+func (s *Server) admit(res *resource, obj *unstructured.Unstructured, opts writeOptions) error {
+	if res.kind == "Node" && !opts.inProcess {
+		taints, _, _ := unstructured.NestedSlice(obj.Object, "spec", "taints") // Decoded, so a list or absent.
+		taints = append(taints, map[string]any{"key": corev1.TaintNodeNotReady, "effect": string(corev1.TaintEffectNoSchedule)})
+		if err := unstructured.SetNestedSlice(obj.Object, taints, "spec", "taints"); err != nil {
+			return apierrors.NewInternalError(err)
+		}
+	}
+	if !res.namespaced {
+		return nil
+	}
+	namespace := obj.GetNamespace()
+	rec, ok := s.namespaces().objects[objectKey("", namespace)]
+	if !ok {
+		return apierrors.NewNotFound(s.namespaces().res.groupResource(), namespace)
+	}
+	if rec.obj.GetDeletionTimestamp() == nil {
+		return nil
+	}
+	err := apierrors.NewForbidden(res.groupResource(), obj.GetName(), fmt.Errorf("unable to create new content in namespace %s because it is being terminated", namespace))
+	err.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: "NamespaceTerminating", Message: fmt.Sprintf("namespace %s is being terminated", namespace), Field: "metadata.namespace"}}
+	return err
+}
+
+// fillMetadata gives a new object what every object has.
+func (s *Server) fillMetadata(res *resource, obj *unstructured.Unstructured, opts writeOptions) {
+	if obj.GetName() == "" && obj.GetGenerateName() != "" {
+		obj.SetName(obj.GetGenerateName() + s.suffix())
+	}
+	if !opts.inProcess || obj.GetUID() == "" {
+		obj.SetUID(s.newUID())
+	}
+	obj.SetCreationTimestamp(metav1.NewTime(s.now().UTC()))
+	for _, name := range []string{"deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"} {
+		unstructured.RemoveNestedField(obj.Object, "metadata", name)
+	}
+	if res.generation {
+		obj.SetGeneration(1)
+	}
+}
+
+// update replaces an object by what edit makes of it, under the store's lock: edit must neither change the old object nor
+// call the server. What it gives is in the stored version.
 func (s *Server) update(res *resource, namespace, name string, opts writeOptions, edit func(old *unstructured.Unstructured) (*unstructured.Unstructured, error)) (*record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,29 +113,22 @@ func (s *Server) update(res *resource, namespace, name string, opts writeOptions
 		return nil, apierrors.NewNotFound(res.groupResource(), name)
 	}
 	old := rec.obj
-	obj, err := edit(old.DeepCopy())
+	obj, err := edit(old)
 	if err != nil {
 		return nil, err
 	}
-	if obj.GetName() != name {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", obj.GetName(), name))
-	}
 	if err := checkNamespace(res, namespace, obj); err != nil {
+		return nil, err
+	}
+	if err := checkName(obj, name); err != nil {
 		return nil, err
 	}
 	if err := checkVersion(res, obj, old, opts); err != nil {
 		return nil, err
 	}
-	if obj, err = normalize(res, obj, opts.strict); err != nil {
-		return nil, err
-	}
 	carryOver(res, obj, old, opts)
-
-	errs := validation.ValidateObjectMetaAccessorUpdate(obj, old, field.NewPath("metadata"))
-	errs = append(errs, s.prepare(sh, obj, old)...)
-	errs = append(errs, validation.ValidateObjectMetaAccessor(obj, res.namespaced, res.validName, field.NewPath("metadata"))...)
-	if len(errs) > 0 {
-		return nil, apierrors.NewInvalid(res.gvk(res.storedVersion()).GroupKind(), name, errs)
+	if errs := s.updateErrors(sh, obj, old, opts); len(errs) > 0 {
+		return nil, apierrors.NewInvalid(obj.GroupVersionKind().GroupKind(), name, errs)
 	}
 	if reflect.DeepEqual(obj.Object, old.Object) {
 		return rec, nil
@@ -121,61 +140,110 @@ func (s *Server) update(res *resource, namespace, name string, opts writeOptions
 		return &record{obj: obj, rev: rec.rev}, nil
 	}
 	if obj.GetDeletionTimestamp() != nil && len(obj.GetFinalizers()) == 0 {
-		return s.commit(sh, watch.Deleted, obj), nil
+		return s.commitDeletion(sh, obj), nil
 	}
 	return s.commit(sh, watch.Modified, obj), nil
 }
 
+func (s *Server) updateErrors(sh *shelf, obj, old *unstructured.Unstructured, opts writeOptions) field.ErrorList {
+	path := field.NewPath("metadata")
+	errs := validation.ValidateObjectMetaAccessor(obj, sh.res.namespaced, sh.res.validName, path)
+	errs = append(errs, validation.ValidateObjectMetaAccessorUpdate(obj, old, path)...)
+	if opts.sub != "status" || sh.res.custom {
+		errs = append(errs, s.prepare(sh, obj, old)...)
+	}
+	// Some things are judged more than once.
+	seen := map[string]bool{}
+	return slices.DeleteFunc(errs, func(err *field.Error) bool {
+		again := seen[err.Error()]
+		seen[err.Error()] = true
+		return again
+	})
+}
+
+// checkName refuses an object whose name is not that of the URL.
+func checkName(obj *unstructured.Unstructured, name string) error {
+	switch obj.GetName() {
+	case name:
+		return nil
+	case "":
+		return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s based on URL) was undeterminable: name must be provided", name))
+	}
+	return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", obj.GetName(), name))
+}
+
 // checkVersion refuses an object that was read before the last write.
 func checkVersion(res *resource, obj, old *unstructured.Unstructured, opts writeOptions) error {
+	if uid := obj.GetUID(); uid != "" && uid != old.GetUID() && !opts.patch {
+		return apierrors.NewConflict(res.groupResource(), obj.GetName(), fmt.Errorf(
+			"StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: %v, UID in object meta: %v", //nolint:staticcheck // The API server's own words.
+			res.storageKey(old), uid, old.GetUID()))
+	}
+	given := obj.GetResourceVersion()
 	switch {
-	case obj.GetResourceVersion() == old.GetResourceVersion():
-	case obj.GetResourceVersion() != "":
-		if _, err := strconv.ParseUint(obj.GetResourceVersion(), 10, 64); err != nil {
-			return apierrors.NewInvalid(res.gvk(res.storedVersion()).GroupKind(), obj.GetName(), field.ErrorList{
-				field.Invalid(field.NewPath("metadata", "resourceVersion"), obj.GetResourceVersion(), err.Error()),
-			})
+	case given == old.GetResourceVersion():
+		return nil
+	case given != "":
+		if _, err := strconv.ParseUint(given, 10, 64); err != nil {
+			return plainError(err)
 		}
 		return apierrors.NewConflict(res.groupResource(), obj.GetName(), errors.New(optimisticLock))
-	case res.custom && !opts.inProcess && !opts.patch:
-		return apierrors.NewInvalid(res.gvk(res.storedVersion()).GroupKind(), obj.GetName(), field.ErrorList{
+	case !res.unconditional() && !opts.inProcess && !opts.patch:
+		// The resource stands where the kind should: the API server's own words.
+		kind := res.gvk(res.storedVersion()).GroupKind()
+		kind.Kind = res.plural
+		return apierrors.NewInvalid(kind, obj.GetName(), field.ErrorList{
 			field.Invalid(field.NewPath("metadata", "resourceVersion"), 0, "must be specified for an update"),
 		})
-	}
-	if uid := obj.GetUID(); uid != "" && uid != old.GetUID() {
-		return apierrors.NewConflict(res.groupResource(), obj.GetName(), fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", uid, old.GetUID())) //nolint:staticcheck // The API server's own words.
 	}
 	return nil
 }
 
 // carryOver puts back what a client cannot change: the server's metadata, and the half that the endpoint does not write.
 func carryOver(res *resource, obj, old *unstructured.Unstructured, opts writeOptions) {
-	if res.status && opts.status {
-		// Only the status is taken, on top of the rest as it is.
-		status, given := obj.Object["status"]
-		restored := old.DeepCopy().Object
-		delete(restored, "status")
-		if given {
-			restored["status"] = status
+	keep := func(name string) {
+		delete(obj.Object, name)
+		if value, ok := old.Object[name]; ok {
+			obj.Object[name] = value
 		}
-		obj.Object = restored
-		return
 	}
-	dropServerFields(obj)
-	obj.SetUID(old.GetUID())
-	obj.SetCreationTimestamp(old.GetCreationTimestamp())
+	switch {
+	case opts.sub == "status" && res.custom:
+		// Only the status is taken, and who set it.
+		managed := obj.GetManagedFields()
+		for name := range maps.Clone(obj.Object) {
+			if name != "status" {
+				delete(obj.Object, name)
+			}
+		}
+		for name, value := range old.DeepCopy().Object {
+			if name != "status" {
+				obj.Object[name] = value
+			}
+		}
+		obj.SetManagedFields(managed)
+	case opts.sub == "status":
+		keep("spec")
+	case res.status && !opts.inProcess:
+		keep("status")
+	}
+	if opts.inProcess {
+		obj.SetManagedFields(old.GetManagedFields())
+	}
+	unstructured.RemoveNestedField(obj.Object, "metadata", "selfLink")
 	obj.SetResourceVersion(old.GetResourceVersion())
-	obj.SetDeletionTimestamp(old.GetDeletionTimestamp())
-	obj.SetDeletionGracePeriodSeconds(old.GetDeletionGracePeriodSeconds())
-	obj.SetGenerateName(old.GetGenerateName())
-	if res.generation {
-		obj.SetGeneration(old.GetGeneration())
+	obj.SetCreationTimestamp(old.GetCreationTimestamp())
+	if obj.GetUID() == "" || opts.inProcess {
+		obj.SetUID(old.GetUID())
 	}
-	if res.status && !opts.inProcess {
-		delete(obj.Object, "status")
-		if status, ok := old.Object["status"]; ok {
-			obj.Object["status"] = status
-		}
+	if old.GetDeletionTimestamp() != nil || opts.inProcess {
+		obj.SetDeletionTimestamp(old.GetDeletionTimestamp())
+	}
+	if obj.GetDeletionGracePeriodSeconds() == nil {
+		obj.SetDeletionGracePeriodSeconds(old.GetDeletionGracePeriodSeconds())
+	}
+	if unstructured.RemoveNestedField(obj.Object, "metadata", "generation"); res.generation {
+		obj.SetGeneration(old.GetGeneration())
 	}
 }
 
@@ -187,72 +255,6 @@ func content(res *resource, obj *unstructured.Unstructured) map[string]any {
 		delete(c, "status")
 	}
 	return c
-}
-
-func dropServerFields(obj *unstructured.Unstructured) {
-	for _, name := range []string{"managedFields", "selfLink", "generation"} {
-		unstructured.RemoveNestedField(obj.Object, "metadata", name)
-	}
-}
-
-// remove deletes an object, or marks it as long as it has finalizers.
-func (s *Server) remove(res *resource, namespace, name string, opts *metav1.DeleteOptions, dryRun bool) (*record, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.removeLocked(s.shelves[res.groupResource()], objectKey(namespace, name), opts, dryRun)
-}
-
-func (s *Server) removeLocked(sh *shelf, key string, opts *metav1.DeleteOptions, dryRun bool) (*record, error) {
-	rec, ok := sh.objects[key]
-	if !ok {
-		_, name, _ := strings.Cut(key, "/")
-		return nil, apierrors.NewNotFound(sh.res.groupResource(), name)
-	}
-	if err := checkPreconditions(sh.res, rec.obj, opts.Preconditions); err != nil {
-		return nil, err
-	}
-	if dryRun {
-		return rec, nil
-	}
-	if len(rec.obj.GetFinalizers()) > 0 {
-		if rec.obj.GetDeletionTimestamp() != nil {
-			return rec, nil
-		}
-		marked := rec.obj.DeepCopy()
-		now := metav1.NewTime(s.now().UTC())
-		marked.SetDeletionTimestamp(&now)
-		var none int64
-		marked.SetDeletionGracePeriodSeconds(&none)
-		return s.commit(sh, watch.Modified, marked), nil
-	}
-	if sh.res.kind == "Namespace" {
-		// A cluster's namespace controller would empty it.
-		for _, other := range s.resources {
-			if !other.namespaced {
-				continue
-			}
-			inside := s.shelves[other.groupResource()]
-			for _, r := range sorted(inside.objects, rec.obj.GetName()) {
-				s.commit(inside, watch.Deleted, r.obj.DeepCopy())
-			}
-		}
-	}
-	return s.commit(sh, watch.Deleted, rec.obj.DeepCopy()), nil
-}
-
-func checkPreconditions(res *resource, obj *unstructured.Unstructured, want *metav1.Preconditions) error {
-	if want == nil {
-		return nil
-	}
-	// The kind stands where the resource should: the API server's own words.
-	kind := schema.GroupResource{Group: res.group, Resource: res.kind}
-	if want.UID != nil && *want.UID != obj.GetUID() {
-		return apierrors.NewConflict(kind, obj.GetName(), fmt.Errorf("the UID in the precondition (%s) does not match the UID in record (%s). The object might have been deleted and then recreated", *want.UID, obj.GetUID())) //nolint:staticcheck // The API server's own words.
-	}
-	if want.ResourceVersion != nil && *want.ResourceVersion != obj.GetResourceVersion() {
-		return apierrors.NewConflict(kind, obj.GetName(), fmt.Errorf("the ResourceVersion in the precondition (%s) does not match the ResourceVersion in record (%s). The object might have been modified", *want.ResourceVersion, obj.GetResourceVersion())) //nolint:staticcheck // The API server's own words.
-	}
-	return nil
 }
 
 // checkNamespace fills in the namespace of the URL and refuses another one.
@@ -277,7 +279,48 @@ func (s *Server) namespaces() *shelf {
 	return nil
 }
 
-func (s *Server) hasNamespace(name string) bool {
-	_, ok := s.namespaces().objects[objectKey("", name)]
-	return ok
+func (s *Server) serveCreate(w http.ResponseWriter, req *request) error {
+	opts, err := requestOptions(w, req, "")
+	if err != nil {
+		return err
+	}
+	obj, err := decodeObject(req, opts)
+	if err != nil {
+		return err
+	}
+	if errs := newEventErrors(req, obj); len(errs) > 0 {
+		return apierrors.NewInvalid(obj.GroupVersionKind().GroupKind(), obj.GetName(), errs)
+	}
+	if obj, err = s.own(req.res, req.gvr.Version, req.sub, nil, obj, opts.manager); err != nil {
+		return err
+	}
+	rec, err := s.create(req.res, req.namespace, obj, opts)
+	if err != nil {
+		return err
+	}
+	return s.writeRecord(w, req, http.StatusCreated, rec)
+}
+
+func (s *Server) serveUpdate(w http.ResponseWriter, req *request) error {
+	opts, err := requestOptions(w, req, "")
+	if err != nil {
+		return err
+	}
+	obj, err := decodeObject(req, opts)
+	if err != nil {
+		return err
+	}
+	if err := checkNamespace(req.res, req.namespace, obj); err != nil {
+		return err
+	}
+	if err := checkName(obj, req.name); err != nil {
+		return err
+	}
+	rec, err := s.update(req.res, req.namespace, req.name, opts, func(old *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+		return s.own(req.res, req.gvr.Version, req.sub, old, obj, opts.manager)
+	})
+	if err != nil {
+		return err
+	}
+	return s.writeRecord(w, req, http.StatusOK, rec)
 }
