@@ -24,6 +24,9 @@ import (
 // maxBody is what a real API server takes in one request, in bytes.
 const maxBody = 3 << 20
 
+// serverVersion is that of the API server that kubesim is held to.
+const serverVersion = "v1.37.2"
+
 // compressFrom is the size from which a real API server compresses an answer, in bytes.
 const compressFrom = 128 << 10
 
@@ -60,7 +63,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "ok")
 		return
 	case "version":
-		s.writeJSON(w, http.StatusOK, version.Info{Major: "1", Minor: "37", GitVersion: "v1.37.2", GitTreeState: "clean", Compiler: "gc", Platform: "linux/amd64"})
+		s.writeJSON(w, http.StatusOK, version.Info{Major: "1", Minor: "37", GitVersion: serverVersion, GitTreeState: "clean", Compiler: "gc", Platform: "linux/amd64"})
 		return
 	}
 	user, err := s.authenticate(r)

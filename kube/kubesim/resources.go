@@ -126,15 +126,15 @@ func resources() []*resource {
 	subdomain, label := validation.NameIsDNSSubdomain, validation.NameIsDNSLabel
 
 	list := []*resource{
-		{versions: []string{"v1"}, kind: "Namespace", plural: "namespaces", short: []string{"ns"}, status: true, validName: label, fields: map[string][]string{"status.phase": {"status", "phase"}}, columns: namespaceColumns()},
-		{versions: []string{"v1"}, kind: "Node", plural: "nodes", short: []string{"no"}, status: true, validName: subdomain, fields: map[string][]string{"spec.unschedulable": {"spec", "unschedulable"}}, columns: nodeColumns()},
-		{versions: []string{"v1"}, kind: "Service", plural: "services", short: []string{"svc"}, categories: all, namespaced: true, status: true, validName: label, fields: map[string][]string{"spec.type": {"spec", "type"}, "spec.clusterIP": {"spec", "clusterIP"}}, columns: serviceColumns()},
-		{versions: []string{"v1"}, kind: "Pod", plural: "pods", short: []string{"po"}, categories: all, namespaced: true, status: true, generation: true, validName: subdomain, fields: podFields(), columns: podColumns()},
-		{versions: []string{"v1"}, kind: "Secret", plural: "secrets", namespaced: true, validName: subdomain, fields: map[string][]string{"type": {"type"}}, columns: secretColumns()},
 		{versions: []string{"v1"}, kind: "ConfigMap", plural: "configmaps", short: []string{"cm"}, namespaced: true, validName: subdomain, columns: configMapColumns()},
-		{versions: []string{"v1"}, kind: "ServiceAccount", plural: "serviceaccounts", short: []string{"sa"}, namespaced: true, validName: subdomain, columns: named(age())},
 		{versions: []string{"v1"}, kind: "Endpoints", plural: "endpoints", short: []string{"ep"}, namespaced: true, validName: subdomain, columns: endpointsColumns()},
 		{versions: []string{"v1"}, kind: "Event", plural: "events", short: []string{"ev"}, namespaced: true, validName: subdomain, fields: eventFields("involvedObject"), columns: eventColumns()},
+		{versions: []string{"v1"}, kind: "Namespace", plural: "namespaces", short: []string{"ns"}, status: true, validName: label, fields: map[string][]string{"status.phase": {"status", "phase"}}, columns: namespaceColumns()},
+		{versions: []string{"v1"}, kind: "Node", plural: "nodes", short: []string{"no"}, status: true, validName: subdomain, fields: map[string][]string{"spec.unschedulable": {"spec", "unschedulable"}}, columns: nodeColumns()},
+		{versions: []string{"v1"}, kind: "Pod", plural: "pods", short: []string{"po"}, categories: all, namespaced: true, status: true, generation: true, validName: subdomain, fields: podFields(), columns: podColumns()},
+		{versions: []string{"v1"}, kind: "Secret", plural: "secrets", namespaced: true, validName: subdomain, fields: map[string][]string{"type": {"type"}}, columns: secretColumns()},
+		{versions: []string{"v1"}, kind: "ServiceAccount", plural: "serviceaccounts", short: []string{"sa"}, namespaced: true, validName: subdomain, columns: named(age())},
+		{versions: []string{"v1"}, kind: "Service", plural: "services", short: []string{"svc"}, categories: all, namespaced: true, status: true, validName: label, fields: map[string][]string{"spec.type": {"spec", "type"}, "spec.clusterIP": {"spec", "clusterIP"}}, columns: serviceColumns()},
 		{group: "events.k8s.io", versions: []string{"v1"}, kind: "Event", plural: "events", short: []string{"ev"}, namespaced: true, validName: subdomain, fields: eventFields("regarding"), columns: eventColumns()},
 		{group: "apps", versions: []string{"v1"}, kind: "Deployment", plural: "deployments", short: []string{"deploy"}, categories: all, namespaced: true, status: true, generation: true, validName: subdomain, columns: deploymentColumns()},
 		{group: "apps", versions: []string{"v1"}, kind: "ReplicaSet", plural: "replicasets", short: []string{"rs"}, categories: all, namespaced: true, status: true, generation: true, validName: subdomain, fields: map[string][]string{"status.replicas": {"status", "replicas"}}, columns: replicaSetColumns()},

@@ -16,6 +16,7 @@ import (
 
 // structural is the schema of a custom kind. Its CEL rules are not evaluated.
 type structural struct {
+	raw       json.RawMessage
 	schema    *spec.Schema
 	validator *validate.SchemaValidator
 	rules     bool
@@ -27,7 +28,7 @@ func newStructural(d definition) *structural {
 		panic("crds.json: " + d.Kind + ": " + err.Error()) // It is part of the program.
 	}
 	typeIntOrString(&schema)
-	return &structural{schema: &schema, validator: validate.NewSchemaValidator(&schema, nil, "", strfmt.Default), rules: d.Rules}
+	return &structural{raw: d.Schema, schema: &schema, validator: validate.NewSchemaValidator(&schema, nil, "", strfmt.Default), rules: d.Rules}
 }
 
 // typeIntOrString spells out the one type that Kubernetes adds to OpenAPI.

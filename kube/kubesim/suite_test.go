@@ -80,15 +80,17 @@ func TestSuiteOnKubesim(t *testing.T) {
 
 func TestSuiteOnKubernetes(t *testing.T) {
 	server := kubeapitest.Start(t)
-	load := func(path string) *rest.Config {
-		cfg, err := clientcmd.BuildConfigFromFlags("", path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		cfg.QPS = -1
-		return cfg
+	suite(t, loadConfig(t, server.Kubeconfig), loadConfig(t, server.ViewerKubeconfig), true)
+}
+
+func loadConfig(t *testing.T, path string) *rest.Config {
+	t.Helper()
+	cfg, err := clientcmd.BuildConfigFromFlags("", path)
+	if err != nil {
+		t.Fatal(err)
 	}
-	suite(t, load(server.Kubeconfig), load(server.ViewerKubeconfig), true)
+	cfg.QPS = -1
+	return cfg
 }
 
 // suite holds any API server to what Cutover relies on. It leaves out what needs controllers or kubelets.
