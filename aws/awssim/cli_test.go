@@ -23,7 +23,7 @@ func TestAWSCLIReadsWhatTheSDKReads(t *testing.T) {
 	if err := w.sim.Add(testNetwork()); err != nil {
 		t.Fatal(err)
 	}
-	lb := w.loadBalancerIn("subnet-00000000000000001", "subnet-00000000000000002")
+	lb := w.loadBalancerIn("public", "subnet-00000000000000001", "subnet-00000000000000002")
 	old := w.serving("old", types.ProtocolEnumHttps, newBackend(t, "old", true))
 	fresh := w.serving("new", types.ProtocolEnumHttps, newBackend(t, "new", true))
 	l := w.listener(lb, types.ProtocolEnumHttps, 443, weighted(old, 0, fresh, 100))

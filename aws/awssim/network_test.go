@@ -266,34 +266,6 @@ func TestSecurityGroupsOfTheDefaultVPC(t *testing.T) {
 	}
 }
 
-func TestPagesOfEC2AndAutoScaling(t *testing.T) {
-	w := networked(t)
-	var more Network
-	for i := range 20 {
-		more.Subnets = append(more.Subnets, ec2types.Subnet{SubnetId: new(fmt.Sprintf("subnet-%d", i)), VpcId: new(defaultVPC), AvailabilityZone: new("us-east-1a")})
-		more.AutoScalingGroups = append(more.AutoScalingGroups, scalingtypes.AutoScalingGroup{AutoScalingGroupName: new(fmt.Sprintf("asg-%d", i))})
-	}
-	if err := w.sim.Add(more); err != nil {
-		t.Fatal(err)
-	}
-	pages, count := 0, 0
-	for token := (*string)(nil); pages == 0 || token != nil; pages++ {
-		out := run[ec2.DescribeSubnetsOutput](w, &ec2.DescribeSubnetsInput{MaxResults: new(int32(10)), NextToken: token})
-		token, count = out.NextToken, count+len(out.Subnets)
-	}
-	if pages != 3 || count != 23 {
-		t.Errorf("%d subnets on %d pages", count, pages)
-	}
-	pages, count = 0, 0
-	for token := (*string)(nil); pages == 0 || token != nil; pages++ {
-		out := run[autoscaling.DescribeAutoScalingGroupsOutput](w, &autoscaling.DescribeAutoScalingGroupsInput{MaxRecords: new(int32(20)), NextToken: token})
-		token, count = out.NextToken, count+len(out.AutoScalingGroups)
-	}
-	if pages != 2 || count != 21 {
-		t.Errorf("%d Auto Scaling groups on %d pages", count, pages)
-	}
-}
-
 // What a network names must be there.
 func TestNetworksThatDoNotHoldTogether(t *testing.T) {
 	for name, n := range map[string]Network{
@@ -357,7 +329,7 @@ func TestAttachingATargetGroup(t *testing.T) {
 	w := networked(t)
 	at := time.Unix(1_800_000_000, 0)
 	w.sim.now = func() time.Time { return at }
-	lb := w.loadBalancerIn("subnet-00000000000000001", "subnet-00000000000000002")
+	lb := w.loadBalancerIn("public", "subnet-00000000000000001", "subnet-00000000000000002")
 	b := newBackend(t, "node", false)
 	w.sim.cfg.InstanceIP = func(string) (addr netip.Addr, known bool) { return netip.MustParseAddr("127.0.0.1"), true }
 	arn := w.group("fresh", types.ProtocolEnumHttp, b.port, nil)

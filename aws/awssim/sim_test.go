@@ -109,9 +109,9 @@ func (w *world) loadBalancer(name string, kind types.LoadBalancerTypeEnum) *type
 	return &out.LoadBalancers[0]
 }
 
-func (w *world) loadBalancerIn(subnets ...string) *types.LoadBalancer {
+func (w *world) loadBalancerIn(name string, subnets ...string) *types.LoadBalancer {
 	w.t.Helper()
-	out := call(w, w.client.CreateLoadBalancer, &elb.CreateLoadBalancerInput{Name: new("public"), Subnets: subnets})
+	out := call(w, w.client.CreateLoadBalancer, &elb.CreateLoadBalancerInput{Name: &name, Subnets: subnets})
 	return &out.LoadBalancers[0]
 }
 
