@@ -10,11 +10,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 )
 
-// The bounds that an account cannot have raised.
+// Bounds that an account cannot have raised, or that are the first ones.
 const (
-	maxTargets       = 1000 // per target group
 	maxTags          = 50   // per resource
 	maxTagARNs       = 20   // per call
+	maxTargets       = 1000 // per target group, unless the quota is another
 	maxPriority      = 50000
 	maxWeight        = 999
 	maxStickySeconds = 604800
@@ -29,6 +29,8 @@ const (
 	limitCertificates    = "certificates-per-%s-load-balancer"
 	limitGroupsPerAction = "target-groups-per-action-on-%s-load-balancer"
 	limitGroups          = "target-groups"
+	limitTargetsPerGroup = "targets-per-target-group"
+	limitRegistrations   = "target-id-registrations-per-application-load-balancer"
 	limitGroupsPerALB    = "target-groups-per-application-load-balancer"
 	limitRules           = "rules-per-application-load-balancer" // default rules not counted
 	limitValues          = "condition-values-per-alb-rule"
@@ -36,14 +38,17 @@ const (
 )
 
 // defaultLimits are AWS's default quotas by the names of DescribeAccountLimits
-// (Quotas for your Application and your Network Load Balancers).
+// (Quotas for your Application and your Network Load Balancers; the example of
+// describe-account-limits in the AWS CLI's reference).
 func defaultLimits() map[string]int {
 	limits := map[string]int{
-		limitGroups:       3000,
-		limitGroupsPerALB: 100,
-		limitRules:        100,
-		limitValues:       5,
-		limitWildcards:    5,
+		limitGroups:          3000,
+		limitTargetsPerGroup: maxTargets,
+		limitRegistrations:   1000,
+		limitGroupsPerALB:    100,
+		limitRules:           100,
+		limitValues:          5,
+		limitWildcards:       5,
 	}
 	for kind, targets := range map[string]int{"application": 1000, "network": 3000} {
 		for name, n := range map[string]int{

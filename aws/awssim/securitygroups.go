@@ -121,12 +121,7 @@ func (s *Sim) describeSecurityGroups(in *ec2.DescribeSecurityGroupsInput) (*ec2.
 		views[i] = g.describe()
 	}
 	id := func(g types.SecurityGroup) *string { return g.GroupId }
-	for _, wanted := range in.GroupIds {
-		if _, err := s.findSecurityGroup(wanted); err != nil {
-			return nil, err
-		}
-	}
-	found, err := byID(views, in.GroupIds, id, "GroupId", "security group")
+	found, err := byID(views, in.GroupIds, id, "Group", "security group")
 	if err != nil {
 		return nil, err
 	}

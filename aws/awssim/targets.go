@@ -98,16 +98,18 @@ func (g *targetGroup) indexOf(id string, port int32) int {
 }
 
 // checkTargetCount holds a group to its number of targets, and the load balancer
-// that forwards to it to that of all its groups.
+// that forwards to it to that of all its groups and of one target in them.
 func (s *Sim) checkTargetCount(g *targetGroup, more []*target) error {
-	added := map[string]bool{}
+	ids, keys := map[string]int{}, map[string]bool{}
 	for _, t := range more {
-		if g.indexOf(t.id, t.port) < 0 {
-			added[fmt.Sprint(t.id, " ", t.port)] = true
+		key := fmt.Sprint(t.id, " ", t.port)
+		if g.indexOf(t.id, t.port) < 0 && !keys[key] {
+			keys[key] = true
+			ids[t.id]++
 		}
 	}
-	if len(g.targets)+len(added) > maxTargets {
-		return apiError("TooManyTargets", "The maximum number of targets per target group is '%d'", maxTargets)
+	if most := s.limits[limitTargetsPerGroup]; len(g.targets)+len(keys) > most {
+		return apiError("TooManyTargets", "The maximum number of targets per target group is '%d'", most)
 	}
 	users := s.users()
 	for _, arn := range users[g.arn()] {
@@ -115,14 +117,26 @@ func (s *Sim) checkTargetCount(g *targetGroup, more []*target) error {
 		if err != nil {
 			return err
 		}
-		count := len(added)
+		count := len(keys)
 		for _, other := range s.groups {
-			if slices.Contains(users[other.arn()], arn) {
-				count += len(other.targets)
+			if !slices.Contains(users[other.arn()], arn) {
+				continue
+			}
+			count += len(other.targets)
+			for _, t := range other.targets {
+				if ids[t.id] > 0 {
+					ids[t.id]++
+				}
 			}
 		}
 		if most := s.limit(lb, limitTargets); count > most {
 			return apiError("TooManyTargets", "The maximum number of targets on load balancer '%s' is '%d'", arn, most)
+		}
+		most := s.limits[limitRegistrations]
+		for id, n := range ids {
+			if lb.isApplication() && n > most {
+				return apiError("TooManyRegistrationsForTargetId", "The maximum number of registrations of target '%s' on load balancer '%s' is '%d'", id, arn, most)
+			}
 		}
 	}
 	return nil
