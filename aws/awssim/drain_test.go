@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 )
@@ -290,4 +291,29 @@ func TestZonesOfAnNLB(t *testing.T) {
 	if names := seen(24); names["b1"] != 6 || names["a1"] != 6 || names["c1"] != 0 {
 		t.Errorf("across zones: %v", names)
 	}
+}
+
+// An instance is in the zone of its subnet.
+func TestInstanceOutsideTheZones(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	n := Network{VPCs: []ec2types.Vpc{{VpcId: new(defaultVPC)}}}
+	for id, zone := range map[string]string{"a": "us-east-1a", "b": "us-east-1b", "c": "us-east-1c"} {
+		n.Subnets = append(n.Subnets, ec2types.Subnet{SubnetId: new("subnet-" + id), VpcId: new(defaultVPC), AvailabilityZone: new(zone)})
+		n.Instances = append(n.Instances, ec2types.Instance{InstanceId: new("i-" + id), SubnetId: new("subnet-" + id), PrivateIpAddress: new("127.0.0.1")})
+	}
+	if err := w.sim.Add(n); err != nil {
+		t.Fatal(err)
+	}
+	b := newBackend(t, "old", false)
+	group := w.group("old", types.ProtocolEnumHttp, b.port, func(in *elb.CreateTargetGroupInput) { in.HealthCheckPath = new("/healthz") })
+	w.register(group, "i-c")
+	w.listener(w.loadBalancer("public", types.LoadBalancerTypeEnumApplication), types.ProtocolEnumHttp, 80, forwardTo(group))
+	if state, reason := w.health(group); state != types.TargetHealthStateEnumUnused || reason != types.TargetHealthReasonEnumNotInUse {
+		t.Errorf("in a zone without the load balancer: %s %s", state, reason)
+	}
+	w.register(group, "i-a")
+	eventually(t, "the instance in a zone of the load balancer is healthy", func() bool {
+		return slices.Contains(w.states(group), types.TargetHealthStateEnumHealthy)
+	})
 }

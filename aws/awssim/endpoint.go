@@ -44,11 +44,12 @@ func (e *endpoint) end() {
 	}
 }
 
-// newEndpoint makes the endpoint of a target.
+// newEndpoint makes the endpoint of a target: in the zone that it was registered
+// for, or that of its instance.
 func (s *Sim) newEndpoint(t *target) *endpoint {
 	zone := aws.ToString(t.zone)
-	if zone == "" && s.cfg.InstanceZone != nil {
-		zone = s.cfg.InstanceZone(t.id)
+	if instance, err := s.findInstance(t.id); err == nil {
+		zone = aws.ToString(instance.Placement.AvailabilityZone)
 	}
 	return &endpoint{address: netip.AddrPortFrom(t.address, uint16(t.port)), zone: zone}
 }

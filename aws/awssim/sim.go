@@ -50,10 +50,6 @@ type Config struct {
 	// been given to Add and has its private address. It must not call the Sim.
 	InstanceIP func(instanceID string) (netip.Addr, bool)
 
-	// InstanceZone gives the Availability Zone of an instance, or nothing where
-	// that does not matter. It must not call the Sim.
-	InstanceZone func(instanceID string) string
-
 	// Address gives the next free loopback address for a new load balancer,
 	// whose DNSName is that address as a literal. Without it every load
 	// balancer has 127.0.0.1. It must not call the Sim.

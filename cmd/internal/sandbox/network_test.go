@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"testing"
 )
@@ -77,7 +78,7 @@ func TestNetworkIsGivenBackLast(t *testing.T) {
 		alb, _ := s.balancer(t, "public-alb")
 		closed := make(chan error, 1)
 		go func() { closed <- s.Close() }()
-		claim, err := s.net.listen(t.Context(), hostAPIs, apiPort)
+		claim, err := s.net.listen(t.Context(), hostAPIs, controlPort)
 		for ended := false; err != nil && !ended; {
 			select {
 			case err := <-closed:
@@ -86,13 +87,13 @@ func TestNetworkIsGivenBackLast(t *testing.T) {
 				}
 			default:
 			}
-			claim, err = s.net.listen(t.Context(), hostAPIs, apiPort)
+			claim, err = s.net.listen(t.Context(), hostAPIs, controlPort)
 		}
 		if err != nil {
 			continue // Another sandbox on this machine was quicker.
 		}
 		for _, address := range []string{
-			alb, s.net.address(hostAPIs).String() + ":14566",
+			alb, fmt.Sprintf("%s:%d", s.net.address(hostAPIs), awsPort), fmt.Sprintf("%s:%d", s.net.address(hostAPIs), apiPort),
 			s.net.address(hostFirstNode).String() + ":30443", s.net.address(hostFirstNode+nodeCount-1).String() + ":32444",
 		} {
 			socket, err := net.Listen("tcp", address)

@@ -17,7 +17,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -161,17 +160,8 @@ func (s *Sandbox) startCluster(ctx context.Context, w world, ca *authority, log 
 func (s *Sandbox) startCloud(ctx context.Context, w world, ca *authority, options Options) error {
 	ports := s.net.listenerPorts(ctx)
 	s.tlsPort = ports(httpsPort)
-	instances := map[string]node{}
-	for _, n := range s.net.nodes() {
-		instances[n.instance] = n
-	}
 	s.AWS = awssim.New(awssim.Config{
 		Region: region, Account: account,
-		InstanceIP: func(id string) (netip.Addr, bool) {
-			n, ok := instances[id]
-			return n.address, ok
-		},
-		InstanceZone: func(id string) string { return instances[id].zone },
 		Address:      s.net.balancerAddress,
 		ListenerPort: ports,
 		NewID:        s.saved.newID,
