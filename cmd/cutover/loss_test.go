@@ -152,3 +152,16 @@ func TestLoadOfACommand(t *testing.T) {
 		t.Errorf("report %s\n%s", last, stdout.String())
 	}
 }
+
+// TestLoadInTheDemo: what the clients lost is said once the console has left the
+// screen, and not before.
+func TestLoadInTheDemo(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t, 120, 40, "XDG_STATE_HOME="+t.TempDir())
+	x.line("cutover demo --load 20; echo ended: $?")
+	if screen := x.until("Hosts: 0 of 24 on new", "argocd.bigbang.example"); strings.Contains(screen, `"sent"`) {
+		t.Errorf("the console shares the screen:\n%s", screen)
+	}
+	x.keys("q")
+	x.until(`"lost":0`, `"byCause":{}`, "ended: 0")
+}
