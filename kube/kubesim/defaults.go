@@ -2,6 +2,7 @@ package kubesim
 
 import (
 	"cmp"
+	"maps"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -28,6 +29,10 @@ func setDefaults(object runtime.Object) {
 	case *corev1.Namespace:
 		if o.Name != "" {
 			metav1.SetMetaDataLabel(&o.ObjectMeta, corev1.LabelMetadataName, o.Name)
+		}
+	case *corev1.Node:
+		if o.Status.Allocatable == nil {
+			o.Status.Allocatable = maps.Clone(o.Status.Capacity)
 		}
 	case *corev1.Secret:
 		for key, value := range o.StringData {

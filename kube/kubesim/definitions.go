@@ -28,7 +28,8 @@ type definition struct {
 	Short      []string        `json:"short,omitempty"`
 	Categories []string        `json:"categories,omitempty"`
 	Cluster    bool            `json:"cluster,omitempty"`
-	Versions   []string        `json:"versions"` // The preferred one first.
+	Versions   []string        `json:"versions"`          // The preferred one first.
+	Storage    string          `json:"storage,omitempty"` // The version that is kept, where it is not the preferred one.
 	Status     bool            `json:"status,omitempty"`
 	Rules      bool            `json:"rules,omitempty"` // The schema had CEL rules, which are left out.
 	Columns    []definedColumn `json:"columns,omitempty"`
@@ -70,7 +71,7 @@ func (d definition) resource() *resource {
 		columns = append(columns, definedColumn{Name: "Age", Type: "date", JSONPath: ".metadata.creationTimestamp"}.column())
 	}
 	return &resource{
-		group: d.Group, versions: d.Versions, kind: d.Kind, plural: d.Plural, short: d.Short, categories: d.Categories,
+		group: d.Group, versions: d.Versions, storage: d.Storage, kind: d.Kind, plural: d.Plural, short: d.Short, categories: d.Categories,
 		namespaced: !d.Cluster, status: d.Status, generation: true, custom: true, validName: validation.NameIsDNSSubdomain,
 		schema:  sync.OnceValue(func() *structural { return newStructural(d) }),
 		columns: columns,

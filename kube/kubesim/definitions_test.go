@@ -26,6 +26,7 @@ type customResourceDefinition struct {
 		}
 		Versions []struct {
 			Name                     string
+			Storage                  bool
 			Subresources             map[string]any
 			AdditionalPrinterColumns []definedColumn
 			Schema                   struct{ OpenAPIV3Schema map[string]any }
@@ -109,7 +110,15 @@ func short(t *testing.T, crd customResourceDefinition) definition {
 			t.Errorf("version %s of %s has a schema of its own", v.Name, d.Kind)
 		}
 	}
+	for _, v := range crd.Spec.Versions {
+		if v.Storage {
+			d.Storage = v.Name
+		}
+	}
 	slices.SortFunc(d.Versions, func(a, b string) int { return version.CompareKubeAwareVersionStrings(b, a) })
+	if d.Storage == d.Versions[0] {
+		d.Storage = ""
+	}
 	d.Rules = withoutRules(first.Schema.OpenAPIV3Schema)
 	d.Schema = schema(0)
 	return d

@@ -84,7 +84,8 @@ func (r *resource) storageHash() string {
 	if !r.stored() {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(r.group + "/" + r.storedVersion() + "/" + r.kind))
+	gvk := schema.FromAPIVersionAndKind(r.storedAPI(), r.kind)
+	sum := sha256.Sum256([]byte(gvk.Group + "/" + gvk.Version + "/" + gvk.Kind))
 	return base64.StdEncoding.EncodeToString(sum[:8])
 }
 
@@ -150,23 +151,30 @@ func (s *Server) aggregate(group string) apidiscovery.APIGroupDiscovery {
 			if r.group != group || !r.serves(v) {
 				continue
 			}
-			gvk := metav1.GroupVersionKind(r.gvk(v))
 			entry := apidiscovery.APIResourceDiscovery{
-				Resource: r.plural, ResponseKind: &gvk, Scope: apidiscovery.ScopeCluster, SingularResource: r.singular, Verbs: r.verbs(), ShortNames: r.short, Categories: r.categories,
+				Resource: r.plural, ResponseKind: r.responseKind(r.gvk(v), v), Scope: apidiscovery.ScopeCluster, SingularResource: r.singular, Verbs: r.verbs(), ShortNames: r.short, Categories: r.categories,
 			}
 			if r.namespaced {
 				entry.Scope = apidiscovery.ScopeNamespace
 			}
 			for _, sub := range r.subresources() {
-				kind := metav1.GroupVersionKind(sub.kind)
-				if r.group == kind.Group {
+				kind := sub.kind
+				if kind.Group == r.group {
 					kind.Version = v
 				}
-				entry.Subresources = append(entry.Subresources, apidiscovery.APISubresourceDiscovery{Subresource: sub.name, ResponseKind: &kind, Verbs: sub.verbs})
+				entry.Subresources = append(entry.Subresources, apidiscovery.APISubresourceDiscovery{Subresource: sub.name, ResponseKind: r.responseKind(kind, v), Verbs: sub.verbs})
 			}
 			found.Resources = append(found.Resources, entry)
 		}
 		out.Versions = append(out.Versions, found)
 	}
 	return out
+}
+
+// responseKind is the kind that a request is answered with. Built-in kinds leave out the group and version of the request.
+func (r *resource) responseKind(kind schema.GroupVersionKind, version string) *metav1.GroupVersionKind {
+	if !r.custom && kind.Group == r.group && kind.Version == version {
+		kind.Group, kind.Version = "", ""
+	}
+	return &metav1.GroupVersionKind{Group: kind.Group, Version: kind.Version, Kind: kind.Kind}
 }

@@ -1,6 +1,7 @@
 package kubesim
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -13,7 +14,8 @@ import (
 // resource is one line of the table that drives discovery, routing, storage, validation and printing.
 type resource struct {
 	group      string
-	versions   []string // served versions, the stored and preferred one first
+	versions   []string // served versions, the preferred one first
+	storage    string   // the version that is kept, where it is not the first
 	kind       string
 	plural     string
 	singular   string
@@ -51,7 +53,7 @@ func (r *resource) storedAPI() string {
 	return r.gvk(r.storedVersion()).GroupVersion().String()
 }
 
-func (r *resource) storedVersion() string { return r.versions[0] }
+func (r *resource) storedVersion() string { return cmp.Or(r.storage, r.versions[0]) }
 
 func (r *resource) serves(version string) bool { return slices.Contains(r.versions, version) }
 

@@ -1,9 +1,23 @@
 // Package kubesim is a small Kubernetes API server for the sandbox: kubectl, client-go and istio.io/client-go reach it over
-// HTTP as they reach a cluster. It keeps its objects in memory, runs no controllers, and answers as kube-apiserver does for the
-// kinds in its table, down to resource versions, conflicts, status errors, paged lists and streaming lists.
+// HTTP as they reach a cluster. It keeps its objects in memory and answers as kube-apiserver v1.37 does for the kinds in its
+// table: resource versions, conflicts, status errors, warnings, patches, server-side apply, dry runs, paged and streaming lists,
+// tables. The tests give the same requests to both and compare the answers.
 //
-// What a cluster's controllers and kubelets would do, the owner of a [Server] does in process: it creates nodes, pods and
-// EndpointSlices with their status, and hears of every write through [Server.OnChange].
+// It is not a cluster. What a cluster's controllers and kubelets would do, the owner of a [Server] does in process: it creates
+// nodes, pods and EndpointSlices with their status, and hears of every write through [Server.OnChange]. What is otherwise,
+// on purpose:
+//
+//   - A namespace is emptied and gone at once, unless it has finalizers of its own. A deletion in the foreground or of an orphan
+//     takes its finalizer off again at once; dependents stay. A pod goes at once, whatever its grace period.
+//   - Objects that are made in process have no managed fields, as objects that are older than server-side apply have none.
+//   - Answers are JSON or YAML, never protobuf, of which requests may be.
+//   - The CEL rules in the schemas of custom kinds are not evaluated, and the schemas of the kinds of Kyverno, OpenReports and Flux
+//     admit anything.
+//   - The values of built-in kinds are judged as far as clients of gateways get them wrong: names, keys, sizes, ports, NodePorts,
+//     cluster addresses, selectors, what is immutable.
+//   - Users are what [Config] says. There is no RBAC: a review of rules lists what [User.Deny] leaves.
+//   - A watch can be resumed over the last 4096 changes of its resource, and a paged list goes on for as long.
+//   - There is no OpenAPI version 2, and what only comments in the sources of built-in kinds say is not in version 3.
 package kubesim
 
 import (

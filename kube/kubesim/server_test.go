@@ -436,12 +436,46 @@ func TestManyWriters(t *testing.T) {
 }
 
 func TestKubectlLogs(t *testing.T) {
-	s, cfg := start(t, Config{Logs: sayLogs})
+	s, cfg := start(t, Config{Logs: func(ctx context.Context, namespace, pod, container string, opts LogOptions, w io.Writer) error {
+		opts.Follow = false // As when a followed container ends.
+		return sayLogs(ctx, namespace, pod, container, opts, w)
+	}})
 	makePod(t, s, "gateway", "istio-proxy")
+	makePod(t, s, "several", "istio-proxy", "app")
+	labelled, err := s.Get(gvr("pods"), "default", "gateway")
+	if err != nil {
+		t.Fatal(err)
+	}
+	labelled.SetLabels(map[string]string{"app": "gw"})
+	if _, err := s.Update(labelled); err != nil {
+		t.Fatal(err)
+	}
 	k := newKubectl(t, cfg)
-	out, err := k.run(t, &env{ctx: t.Context(), ns: "default"}, "", "logs", "gateway", "--tail=2")
-	if err != nil || !strings.Contains(out, "default/gateway/istio-proxy line 2 tail 2") {
-		t.Errorf("kubectl logs: %v %s", err, out)
+	for line, want := range map[string]string{
+		"logs gateway --tail=2":                        "default/gateway/istio-proxy line 2 tail 2",
+		"logs -f gateway":                              "default/gateway/istio-proxy line 2 tail -1",
+		"logs -l app=gw --tail=1":                      "default/gateway/istio-proxy line 0 tail 1",
+		"logs several -c app --since=1h":               "default/several/app line 1",
+		"logs several --all-containers":                "default/several/app line 2",
+		"logs several":                                 "default/several/istio-proxy line 0",
+		"logs gateway -c absent":                       "container absent is not valid for pod gateway",
+		"logs gateway --previous":                      `previous terminated container "istio-proxy" in pod "gateway" not found`,
+		"logs absent":                                  `pods "absent" not found`,
+		"auth can-i --list":                            "*.*",
+		"auth whoami":                                  "admin",
+		"get --raw /apis/authentication.k8s.io/v1":     "selfsubjectreviews",
+		"get clusterpolicies,helmreleases,reports -A":  "No resources found",
+		"get clusterpolicyreports,clusterreports,polr": "No resources found",
+	} {
+		// Some of them are refusals, whose exit status is not zero.
+		if out, _ := k.run(t, &env{ctx: t.Context(), ns: "default"}, "", strings.Fields(line)...); !strings.Contains(out, want) {
+			t.Errorf("kubectl %s lacks %q:\n%s", line, want, out)
+		}
+	}
+	viewer := newKubectl(t, as(cfg, "viewer-token"))
+	out, err := viewer.run(t, &env{ctx: t.Context(), ns: "default"}, "", "auth", "can-i", "--list")
+	if err != nil || !strings.Contains(out, "pods/log") || strings.Contains(out, "secrets") || strings.Contains(out, "delete") {
+		t.Errorf("the viewer's rules: %v\n%s", err, out)
 	}
 }
 
@@ -482,23 +516,4 @@ func FuzzRequests(f *testing.F) {
 			}
 		}
 	})
-}
-
-// BenchmarkList lists 2,000 VirtualServices over the wire, as an informer's first request does.
-func BenchmarkList(b *testing.B) {
-	s, cfg := start(b, Config{})
-	for i := range 2000 {
-		mustCreate(b, s, object("networking.istio.io/v1", "VirtualService", "default", fmt.Sprintf("vs-%d", i), map[string]any{"spec": map[string]any{"hosts": []string{fmt.Sprintf("h%d.example", i)}, "gateways": []string{"istio-system/public"}}}))
-	}
-	client := must(rest.HTTPClientFor(cfg))
-	for b.Loop() {
-		resp, err := client.Get(cfg.Host + "/apis/networking.istio.io/v1/virtualservices")
-		if err != nil {
-			b.Fatal(err)
-		}
-		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-			b.Fatal(err)
-		}
-		resp.Body.Close()
-	}
 }

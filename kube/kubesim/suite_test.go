@@ -123,6 +123,7 @@ func suite(t *testing.T, cfg, viewer *rest.Config, real bool) {
 		{"streaming list", testStreamingList},
 		{"informers", testInformers},
 		{"access", testAccess},
+		{"leader election", testLeaderElection},
 		{"tables", testTables},
 		{"http", testHTTP},
 		{"sessions", testSessions},

@@ -6,25 +6,34 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 
 	"github.com/istio-cutover/cutover/kube/kubeapitest"
 )
 
-// TestKubectlOnBoth gives the same command lines to kubectl on kubesim and on a real API server, and wants the same output.
-// The output depends on the version of kubectl, so that it is not recorded.
-func TestKubectlOnBoth(t *testing.T) {
-	kubectlPath(t)
+// TestOnBoth compares kubesim and a real API server in what is not recorded, because it depends on the client.
+func TestOnBoth(t *testing.T) {
 	server := kubeapitest.Start(t)
 	_, simulated := start(t, Config{})
 	real := loadConfig(t, server.Kubeconfig)
-	realViewer := loadConfig(t, server.ViewerKubeconfig)
+	t.Run("discovery", func(t *testing.T) { compareDiscovery(t, simulated, real) })
+	t.Run("kubectl", func(t *testing.T) { compareKubectl(t, simulated, real, loadConfig(t, server.ViewerKubeconfig)) })
+}
+
+// compareKubectl gives the same command lines to kubectl on both, and wants the same output.
+func compareKubectl(t *testing.T, simulated, real, realViewer *rest.Config) {
+	t.Helper()
 	data, err := os.ReadFile("testdata/kubectl.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -104,4 +113,49 @@ func maskOutput(s string) string {
 		s = regexp.MustCompile(m.what).ReplaceAllString(s, m.with)
 	}
 	return s
+}
+
+// compareDiscovery compares what discovery says of every resource that both serve.
+func compareDiscovery(t *testing.T, simulated, real *rest.Config) {
+	t.Helper()
+	for _, legacy := range []bool{false, true} {
+		ours, theirs := discover(t, simulated, legacy), discover(t, real, legacy)
+		both := 0
+		for gvr, got := range ours {
+			want, ok := theirs[gvr]
+			if !ok {
+				continue
+			}
+			both++
+			slices.Sort(got.Verbs)
+			slices.Sort(want.Verbs)
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("legacy %t: %v is\n%+v, want\n%+v", legacy, gvr, got, want)
+			}
+		}
+		if both < 60 {
+			t.Errorf("legacy %t: only %d resources are served by both", legacy, both)
+		}
+	}
+}
+
+func discover(t *testing.T, cfg *rest.Config, legacy bool) map[schema.GroupVersionResource]metav1.APIResource {
+	t.Helper()
+	client := must(discovery.NewDiscoveryClientForConfig(cfg))
+	client.UseLegacyDiscovery = legacy
+	_, lists, err := client.ServerGroupsAndResources()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[schema.GroupVersionResource]metav1.APIResource{}
+	for _, list := range lists {
+		gv, err := schema.ParseGroupVersion(list.GroupVersion)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range list.APIResources {
+			found[gv.WithResource(r.Name)] = r
+		}
+	}
+	return found
 }
