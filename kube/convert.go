@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -60,26 +61,47 @@ func convertVirtualService(v *networking.VirtualService) model.VirtualService {
 		Name: nameOf(v), Hosts: slices.Clone(v.Spec.GetHosts()),
 		Gateways: slices.Clone(v.Spec.GetGateways()), ExportTo: slices.Clone(v.Spec.GetExportTo()),
 	}
+	to := func(d *networkingapi.Destination) {
+		if d.GetHost() != "" {
+			out.Destinations = append(out.Destinations, model.ServiceKey(d.GetHost(), v.Namespace))
+		}
+	}
 	match := func(gateways []string) {
 		if len(gateways) > 0 {
 			out.MatchGateways = append(out.MatchGateways, slices.Clone(gateways))
 		}
 	}
 	for _, r := range v.Spec.GetHttp() {
+		for _, d := range r.GetRoute() {
+			to(d.GetDestination())
+		}
+		if d := r.GetDelegate(); d != nil {
+			out.Delegates = append(out.Delegates, model.ObjectName{Namespace: cmp.Or(d.GetNamespace(), v.Namespace), Name: d.GetName()})
+		}
 		for _, m := range r.GetMatch() {
 			match(m.GetGateways())
 		}
 	}
 	for _, r := range v.Spec.GetTls() {
+		for _, d := range r.GetRoute() {
+			to(d.GetDestination())
+		}
 		for _, m := range r.GetMatch() {
 			match(m.GetGateways())
 		}
 	}
 	for _, r := range v.Spec.GetTcp() {
+		for _, d := range r.GetRoute() {
+			to(d.GetDestination())
+		}
 		for _, m := range r.GetMatch() {
 			match(m.GetGateways())
 		}
 	}
+	slices.Sort(out.Destinations)
+	out.Destinations = slices.Compact(out.Destinations)
+	slices.SortFunc(out.Delegates, model.ObjectName.Compare)
+	out.Delegates = slices.Compact(out.Delegates)
 	return out
 }
 

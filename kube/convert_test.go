@@ -77,17 +77,25 @@ spec:
   exportTo: [".", istio-gateway]
   http:
   - match: [{uri: {prefix: /}, gateways: [istio-system/public]}, {uri: {exact: /b}}]
+    route: [{destination: {host: server}}, {destination: {host: other.apps.svc.cluster.local, port: {number: 80}}}]
+    mirror: {host: shadow}
   - match: [{gateways: [mesh]}]
+    delegate: {name: rest}
+  - delegate: {name: rest, namespace: teams}
   - route: []
   tls:
   - match: [{sniHosts: [a.x], gateways: [istio-gateway/passthrough-ingressgateway]}]
+    route: [{destination: {host: server.apps.svc}}]
   tcp:
   - match: [{port: 15443, gateways: [east-west]}]
+    route: [{destination: {host: db.outside.example}}]
 `)
 	same(t, convertVirtualService(v), model.VirtualService{
 		Name: named("apps", "argocd"), Hosts: []string{"ArgoCD.dev.example", "*.x"},
 		Gateways: []string{"istio-system/public", "public", "mesh"}, ExportTo: []string{".", "istio-gateway"},
 		MatchGateways: [][]string{{"istio-system/public"}, {"mesh"}, {"istio-gateway/passthrough-ingressgateway"}, {"east-west"}},
+		Destinations:  []string{"db.outside.example", "other.apps", "server.apps"},
+		Delegates:     []model.ObjectName{named("apps", "rest"), named("teams", "rest")},
 	})
 	same(t, convertVirtualService(&networking.VirtualService{}), model.VirtualService{})
 }

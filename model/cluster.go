@@ -103,6 +103,10 @@ type VirtualService struct {
 	// MatchGateways are the gateway lists of all http, tls and tcp matches
 	// that have one, each as written.
 	MatchGateways [][]string
+	// Destinations are what its routes send to, as ServiceKey names it, sorted.
+	Destinations []string
+	// Delegates are the VirtualServices that its routes leave the routing to, sorted.
+	Delegates []ObjectName
 }
 
 // Secret is the public part of a TLS Secret. Key material is dropped by the

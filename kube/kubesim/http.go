@@ -160,7 +160,7 @@ func parse(r *http.Request, path string) (*request, bool) {
 	if parts[0] == "namespaces" && len(parts) > 2 && !slices.Contains([]string{"status", "finalize"}, parts[2]) {
 		req.namespace, parts = parts[1], parts[2:]
 	}
-	if len(parts) > 3 {
+	if len(parts) > 3 && parts[2] != "proxy" { // What is proxied has a path of its own.
 		return nil, false
 	}
 	req.gvr.Resource = parts[0]
@@ -233,7 +233,7 @@ func (s *Server) serveResource(w http.ResponseWriter, req *request) error {
 		}
 		verbs = sub.verbs
 	}
-	if !slices.Contains(verbs, req.verb) || (req.verb == "create" && (req.name != "" || (req.res.namespaced && req.namespace == ""))) || (req.name == "" && (req.verb == "update" || req.verb == "patch")) {
+	if !slices.Contains(verbs, req.verb) || (req.verb == "create" && (req.name != "" && req.sub != "proxy" || (req.res.namespaced && req.namespace == ""))) || (req.name == "" && (req.verb == "update" || req.verb == "patch")) {
 		return routeError(http.StatusMethodNotAllowed, "")
 	}
 	if req.res.kind == "Endpoints" {
@@ -242,6 +242,8 @@ func (s *Server) serveResource(w http.ResponseWriter, req *request) error {
 	switch {
 	case !req.res.stored():
 		return s.serveReview(w, req)
+	case req.sub == "proxy":
+		return s.serveProxy(w, req)
 	case req.sub == "log":
 		return s.serveLog(w, req)
 	case req.sub == "scale":

@@ -96,6 +96,7 @@ func (r *resource) subresources() []subresource {
 	own := r.gvk(r.storedVersion())
 	if r.kind == "Pod" {
 		subs = append(subs, subresource{name: "log", verbs: []string{"get"}, kind: own})
+		subs = append(subs, subresource{name: "proxy", verbs: []string{"create", "delete", "get", "patch", "update"}, kind: schema.GroupVersionKind{Version: "v1", Kind: "PodProxyOptions"}})
 	}
 	write := []string{"get", "patch", "update"}
 	if r.group == "apps" {

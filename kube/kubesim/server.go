@@ -50,6 +50,8 @@ type Config struct {
 	// Logs serves pods/log. It writes lines until the log is read, or until ctx ends when opts.Follow is set. The container
 	// may be empty, then the pod has one. Nil means that logs are empty.
 	Logs func(ctx context.Context, namespace, pod, container string, opts LogOptions, w io.Writer) error
+	// Proxy serves pods/proxy: it gives who answers at a port of a pod, nil where nothing listens. Nil means that no pod answers.
+	Proxy func(namespace, pod string, port int) http.Handler
 	// Log takes what goes wrong inside. Nil drops it.
 	Log *slog.Logger
 }

@@ -39,7 +39,7 @@ func (*discard) Write(p []byte) (int, error) { return len(p), nil }
 
 // viewerDeny is what the viewer of kubeapitest may not do either.
 func viewerDeny(verb, _, resource, _, _ string) bool {
-	return verb != "get" && verb != "list" && verb != "watch" || resource == "secrets" || resource == "nodes"
+	return verb != "get" && verb != "list" && verb != "watch" || resource == "secrets" || resource == "nodes" || resource == "pods/proxy"
 }
 
 // start serves a simulated API over TLS, as kubectl sends tokens over nothing else.

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/istio-cutover/cutover/cmd/internal/sandbox/gateway"
 	"github.com/istio-cutover/cutover/kube/kubesim"
 )
 
@@ -92,9 +93,19 @@ func (f *fixture) node(n node) {
 	})
 }
 
+// meshConfig is istiod's configuration of the mesh, with access logs as Big Bang has them.
+func meshConfig(accessLogFile string) *corev1.ConfigMap {
+	return &corev1.ConfigMap{
+		TypeMeta:   kind("v1", "ConfigMap"),
+		ObjectMeta: metav1.ObjectMeta{Name: gateway.MeshConfigName, Namespace: gateway.MeshConfigNamespace},
+		Data:       map[string]string{"mesh": fmt.Sprintf("accessLogFile: %q\n", accessLogFile)},
+	}
+}
+
 // istiod carries the setting under which the gateways run: a Gateway configures
 // the pods of its own namespace only.
 func (f *fixture) istiod() {
+	f.create(meshConfig("/dev/stdout"))
 	labels := map[string]string{"app": "istiod"}
 	replicas := int32(1)
 	f.create(&appsv1.Deployment{

@@ -22,6 +22,9 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
 	"github.com/istio-cutover/cutover/aws/awssim"
 	"github.com/istio-cutover/cutover/cmd/internal/sandbox/gateway"
 	"github.com/istio-cutover/cutover/kube/kubesim"
@@ -139,6 +142,7 @@ func (s *Sandbox) startCluster(ctx context.Context, w world, ca *authority, log 
 		ClusterUID: s.saved.Cluster,
 		Tokens:     map[string]kubesim.User{token: {Name: "operator", Groups: []string{"system:masters"}}},
 		Logs:       s.podLogs,
+		Proxy:      s.podProxy,
 		Log:        log,
 	})
 	if err := populate(s.Kube, w, s.net, ca); err != nil {
@@ -208,6 +212,25 @@ func (s *Sandbox) podLogs(ctx context.Context, namespace, pod, _ string, options
 	return s.mesh.Logs(ctx, namespace, pod, gateway.LogOptions{
 		Follow: options.Follow, SinceTime: options.SinceTime, TailLines: options.TailLines, Timestamps: options.Timestamps,
 	}, w)
+}
+
+// podProxy gives the Kubernetes API the gateways' counters.
+func (s *Sandbox) podProxy(namespace, pod string, port int) http.Handler {
+	return s.mesh.Stats(namespace, pod, port)
+}
+
+// SetAccessLog turns the gateways' access logs on or off, as a change of
+// accessLogFile in istiod's mesh configuration does.
+func (s *Sandbox) SetAccessLog(on bool) error {
+	file := ""
+	if on {
+		file = "/dev/stdout"
+	}
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(meshConfig(file))
+	if err == nil {
+		_, err = s.Kube.Update(&unstructured.Unstructured{Object: content})
+	}
+	return err
 }
 
 // NotResumed tells what in Options.Resume could not be gone on with, and why; nil

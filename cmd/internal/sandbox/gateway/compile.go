@@ -18,6 +18,9 @@ func compile(world objects, log *slog.Logger) *table {
 		nodes: map[netip.Addr]string{},
 		ports: map[uint16]*nodePort{},
 		pods:  map[string]*endpoint{},
+
+		gateways:  map[string]*podStats{},
+		accessLog: world.accessLog,
 	}
 	for _, node := range world.nodes {
 		for _, address := range node.Status.Addresses {
@@ -31,6 +34,9 @@ func compile(world objects, log *slog.Logger) *table {
 	for _, service := range world.services {
 		if len(service.Spec.Selector) == 0 || !slices.ContainsFunc(service.Spec.Ports, func(p corev1.ServicePort) bool { return p.NodePort > 0 }) {
 			continue
+		}
+		for _, pod := range behind(world, service) {
+			t.gateways[pod.Namespace+"/"+pod.Name] = newPodStats(pod)
 		}
 		endpoints := compileEndpoints(world, service, log)
 		for _, e := range endpoints {
@@ -57,14 +63,25 @@ func targetPort(port corev1.ServicePort) int {
 	return int(port.Port)
 }
 
+// behind returns the pods that the Service selects, ready or not.
+func behind(world objects, service *corev1.Service) []*corev1.Pod {
+	selector := labels.SelectorFromSet(service.Spec.Selector)
+	var pods []*corev1.Pod
+	for _, pod := range world.pods {
+		if pod.Namespace == service.Namespace && selector.Matches(labels.Set(pod.Labels)) {
+			pods = append(pods, pod)
+		}
+	}
+	return pods
+}
+
 // compileEndpoints returns the Service's ready pods, each with its listeners.
 // Pods with the same labels share them.
 func compileEndpoints(world objects, service *corev1.Service, log *slog.Logger) []*endpoint {
-	selector := labels.SelectorFromSet(service.Spec.Selector)
 	shared := map[string]map[int]*listener{}
 	var endpoints []*endpoint
-	for _, pod := range world.pods {
-		if pod.Namespace != service.Namespace || !selector.Matches(labels.Set(pod.Labels)) || !ready(pod) {
+	for _, pod := range behind(world, service) {
+		if !ready(pod) {
 			continue
 		}
 		key := labels.FormatLabels(pod.Labels)

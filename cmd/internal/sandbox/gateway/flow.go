@@ -79,7 +79,7 @@ func (m *Mesh) dispatch(f *flow) {
 	c, found := l.chains.match(f.sni)
 	switch {
 	case !found:
-		m.logs.write(f.endpoint.key(), m.config.Now(), f.line(stream{flags: "NR", details: "filter_chain_not_found"}))
+		m.log(f, func() string { return f.line(stream{flags: "NR", details: "filter_chain_not_found"}) })
 		reset(f)
 	case c.passthrough != nil:
 		m.relay(f, c.passthrough)
@@ -127,7 +127,11 @@ func (p *peekConn) SetWriteDeadline(time.Time) error { return nil }
 func (m *Mesh) relay(f *flow, to *upstream) {
 	defer f.Close()
 	s := stream{to: to}
-	defer func() { m.logs.write(f.endpoint.key(), m.config.Now(), f.line(s)) }()
+	ended := f.endpoint.stats.connection(to)
+	defer func() {
+		ended(s.flags)
+		m.log(f, func() string { return f.line(s) })
+	}()
 	address, healthy := m.config.Upstream(to.host, to.port)
 	if !healthy {
 		s.flags, s.details = "UH", "no_healthy_upstream"
@@ -145,8 +149,8 @@ func (m *Mesh) relay(f *flow, to *upstream) {
 	s.address = address.String()
 	s.local = application.LocalAddr().String()
 	defer application.Close()
-	ended := context.AfterFunc(m.ctx, func() { application.Close() })
-	defer ended()
+	stop := context.AfterFunc(m.ctx, func() { application.Close() })
+	defer stop()
 
 	up := make(chan int64, 1)
 	go func() {

@@ -86,6 +86,8 @@ func (s *memory) apply(t *testing.T, documents string) {
 }
 
 const cluster = `
+{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: "accessLogFile: /dev/stdout"}}
+---
 {apiVersion: v1, kind: Node, metadata: {name: node-1}, status: {addresses: [{type: InternalIP, address: NODE}]}}
 ---
 {apiVersion: v1, kind: Node, metadata: {name: stray}, status: {addresses: [{type: InternalIP, address: 192.0.2.1}]}}

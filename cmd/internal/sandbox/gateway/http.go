@@ -122,7 +122,10 @@ func (m *Mesh) serve(w http.ResponseWriter, r *http.Request) {
 	if before := strings.Join(r.Header.Values("X-Forwarded-For"), ","); before != "" {
 		e.forward = before + "," + e.forward
 	}
-	defer func() { m.logs.write(f.endpoint.key(), m.config.Now(), e.line(m.config.Now())) }()
+	defer func() {
+		f.endpoint.stats.request(e)
+		m.log(f, func() string { return e.line(m.config.Now()) })
+	}()
 	m.answer(e)
 }
 

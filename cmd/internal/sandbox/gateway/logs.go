@@ -74,6 +74,13 @@ func (l *podLogs) write(key string, at time.Time, text string) {
 	}
 }
 
+// log writes a line to the log of the flow's pod where the mesh has access logs on.
+func (m *Mesh) log(f *flow, line func() string) {
+	if m.table.Load().accessLog {
+		m.logs.write(f.endpoint.key(), m.config.Now(), line())
+	}
+}
+
 // from returns the lines numbered next and above, the number after the last,
 // and a channel that is closed when there are more.
 func (r *ring) from(next int) ([]entry, int, <-chan struct{}) {

@@ -8,7 +8,9 @@
 // name first; `server: istio-envoy` on every answer and
 // `x-envoy-upstream-service-time` on those of a backend only; 404 without a
 // route, 301 where a server redirects to https, 503 with Envoy's own texts; and
-// an access log per pod in Istio's default text format.
+// an access log per pod in Istio's default text format, where the mesh
+// configuration turns it on; and per pod the counters of Istio's standard
+// metrics, for Prometheus.
 package gateway
 
 import (
@@ -171,6 +173,7 @@ func (m *Mesh) follow() {
 // NodePort with no pod to answer refuses connections, as on a real node.
 func (m *Mesh) rebuild() error {
 	t := compile(read(m.config.Store, m.config.Log), m.config.Log)
+	t.count(m.table.Load(), m.config.Now())
 	m.table.Store(t)
 	wanted := map[netip.AddrPort]bool{}
 	for ip, node := range t.nodes {

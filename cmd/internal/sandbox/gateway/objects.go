@@ -9,6 +9,13 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/yaml"
+)
+
+// The ConfigMap from which istiod reads the mesh configuration.
+const (
+	MeshConfigNamespace = "istio-system"
+	MeshConfigName      = "istio"
 )
 
 // Store is the part of the Kubernetes API that gateways live on.
@@ -31,7 +38,7 @@ func istioResource(name string) schema.GroupVersionResource {
 // configures tells whether a change of the resource can change what gateways do.
 func configures(resource schema.GroupVersionResource) bool {
 	switch resource.GroupResource().String() {
-	case "nodes", "pods", "services", "secrets",
+	case "nodes", "pods", "services", "secrets", "configmaps",
 		"gateways.networking.istio.io", "virtualservices.networking.istio.io":
 		return true
 	}
@@ -169,6 +176,7 @@ type objects struct {
 	gateways        []*istioGateway
 	virtualServices []*virtualService
 	secret          func(namespace, name string) *corev1.Secret
+	accessLog       bool
 }
 
 func read(store Store, log *slog.Logger) objects {
@@ -183,7 +191,27 @@ func read(store Store, log *slog.Logger) objects {
 		gateways:        convert[istioGateway](store, istioResource("gateways"), log),
 		virtualServices: convert[virtualService](store, istioResource("virtualservices"), log),
 		secret:          func(namespace, name string) *corev1.Secret { return secrets[namespace+"/"+name] },
+		accessLog:       accessLog(convert[corev1.ConfigMap](store, coreResource("configmaps"), log), log),
 	}
+}
+
+// accessLog reads from istiod's mesh configuration whether access logs are on:
+// they are where accessLogFile names a file, which is standard output in
+// practice, and off by default.
+func accessLog(maps []*corev1.ConfigMap, log *slog.Logger) bool {
+	for _, m := range maps {
+		if m.Namespace != MeshConfigNamespace || m.Name != MeshConfigName {
+			continue
+		}
+		var mesh struct {
+			AccessLogFile string `json:"accessLogFile"`
+		}
+		if err := yaml.Unmarshal([]byte(m.Data["mesh"]), &mesh); err != nil {
+			log.Warn("mesh configuration cannot be read", "error", err)
+		}
+		return mesh.AccessLogFile != ""
+	}
+	return false
 }
 
 // convert reads a resource. An object that does not fit its type configures

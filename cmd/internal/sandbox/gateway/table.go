@@ -18,6 +18,11 @@ type table struct {
 	ports map[uint16]*nodePort
 	// pods are all endpoints by namespace and name.
 	pods map[string]*endpoint
+	// gateways are the counters of the gateway pods, ready or not, by namespace
+	// and name.
+	gateways map[string]*podStats
+	// accessLog says that requests are written to the pods' standard output.
+	accessLog bool
 }
 
 // nodePort is one port of a NodePort Service.
@@ -47,6 +52,8 @@ type endpoint struct {
 	namespace, pod, node, ip string
 	// listeners maps a target port to what the pod does there.
 	listeners map[int]*listener
+	// stats are the pod's, shared with the tables before and after while it lives.
+	stats *podStats
 }
 
 func (e *endpoint) key() string { return e.namespace + "/" + e.pod }
