@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
@@ -34,6 +35,8 @@ const (
 	requestsTotal    = "istio_requests_total"
 	connectionsTotal = "istio_tcp_connections_opened_total"
 	uptimeSeconds    = "envoy_server_uptime"
+
+	readCounters = "get pods/proxy"
 )
 
 // Counters reads what gateway pods have counted, from Envoy's metrics through
@@ -61,12 +64,20 @@ func (c *Client) Counters(ctx context.Context, pods []model.ObjectName) (model.C
 		})
 	}
 	_ = group.Wait() // No reading returns an error.
-	return read, firstFailure(failures)
+	err := firstFailure(failures)
+	if err == nil {
+		return read, nil
+	}
+	failed := &model.Error{Kind: model.KindOf(err), Operation: readCounters, Message: message(err), Err: err}
+	if failed.Kind == model.KindAccess {
+		failed.Remedy = "ask for the permission to " + readCounters
+	}
+	return read, failed
 }
 
 // counters reads one pod.
 func (c *Client) counters(ctx context.Context, pod model.ObjectName) (out model.PodCounters, err error) {
-	err = c.call(ctx, "get pods/proxy", pod.String()+":"+statsPort, func(ctx context.Context) error {
+	err = c.call(ctx, readCounters, pod.String()+":"+statsPort, func(ctx context.Context) error {
 		at := time.Now()
 		stream, err := c.core.RESTClient().Get().Namespace(pod.Namespace).Resource("pods").Name(pod.Name + ":" + statsPort).
 			SubResource("proxy").Suffix(statsPath).MaxRetries(0).Stream(ctx)
@@ -87,12 +98,12 @@ func podTrouble(err error) error {
 	switch code := statusCode(err); {
 	case code == http.StatusServiceUnavailable || code == http.StatusBadGateway || code == http.StatusBadRequest:
 		return &model.Error{
-			Kind: model.KindUnreachable, Operation: "get pods/proxy", Message: "the pod does not answer: " + err.Error(), Err: err,
+			Kind: model.KindUnreachable, Operation: readCounters, Message: "the pod does not answer: " + err.Error(), Err: err,
 			Remedy: "let the API server reach port " + statsPort + " of the gateway pods",
 		}
 	case code == http.StatusNotFound && strings.Contains(err.Error(), "could not find the requested resource"):
 		return &model.Error{
-			Kind: model.KindNotFound, Operation: "get pods/proxy", Message: "the pod serves no metrics at port " + statsPort, Err: err,
+			Kind: model.KindNotFound, Operation: readCounters, Message: "the pod serves no metrics at port " + statsPort, Err: err,
 		}
 	default:
 		return err
@@ -113,18 +124,21 @@ func parseCounters(r io.Reader) (model.PodCounters, error) {
 	if err != nil {
 		return out, fmt.Errorf("read metrics: %w", err)
 	}
-	count := func(family string, into map[string]float64) {
-		for _, m := range families[family].GetMetric() {
-			labels := labelsOf(m)
+	for name, into := range map[string]map[string]float64{requestsTotal: out.Requests, connectionsTotal: out.Connections} {
+		for _, m := range families[name].GetMetric() {
+			labels, n := labelsOf(m), value(m)
+			if !(n >= 0 && n < math.MaxInt64) { // Nor is a NaN a count.
+				return out, fmt.Errorf("read metrics: %s is %g", name, n)
+			}
 			if labels["reporter"] == "source" { // A gateway is the client of what it routes to.
-				into[model.ServiceKey(labels["destination_service"], labels["destination_service_namespace"])] += value(m)
+				into[model.ServiceKey(labels["destination_service"], labels["destination_service_namespace"])] += n
 			}
 		}
 	}
-	count(requestsTotal, out.Requests)
-	count(connectionsTotal, out.Connections)
 	for _, m := range families[uptimeSeconds].GetMetric() {
-		out.Uptime = time.Duration(value(m) * float64(time.Second))
+		if n := value(m); n >= 0 && n < math.MaxInt32 {
+			out.Uptime = time.Duration(n) * time.Second
+		}
 	}
 	return out, nil
 }

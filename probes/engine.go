@@ -62,6 +62,10 @@ type Engine struct {
 	items  map[model.ProbeTarget]*item // by target without its Staged mark
 	paused bool
 	nodes  map[string]*rate.Limiter
+	// held are hosts of which nothing is sent, by how many want it so, and flying
+	// those of which probes are under way, by how many.
+	held, flying map[model.HostKey]int
+	landed       chan struct{} // closed and replaced when a probe has ended
 }
 
 // NewEngine returns an engine that sends nothing until Run. results is called
@@ -70,6 +74,7 @@ func NewEngine(probe Func, limits Limits, results func(model.ProbeResult)) *Engi
 	return &Engine{
 		probe: probe, limits: limits.withDefaults(), store: newStore(), results: results,
 		wake: make(chan struct{}, 1), items: map[model.ProbeTarget]*item{}, nodes: map[string]*rate.Limiter{},
+		held: map[model.HostKey]int{}, flying: map[model.HostKey]int{}, landed: make(chan struct{}),
 	}
 }
 
@@ -215,8 +220,14 @@ func (e *Engine) take(q *queue, now time.Time, wait time.Duration) (*item, time.
 		if until := it.due.Sub(now); until > 0 {
 			return nil, min(wait, until)
 		}
+		if e.held[it.target.Host] > 0 {
+			it.due = now.Add(heldFor)
+			heap.Fix(q, 0)
+			continue
+		}
 		if e.node(it.target.Node).AllowN(now, 1) {
 			heap.Pop(q)
+			e.flying[it.target.Host]++
 			return it, 0
 		}
 		it.due = now.Add(time.Duration(float64(time.Second) / e.limits.PerNode))
@@ -259,6 +270,7 @@ func (e *Engine) once(ctx context.Context, it *item) {
 		it.due = time.Now().Add(jitter(e.every(it.staged)))
 		heap.Push(e.queueOf(it), it)
 	}
+	e.land(it.target.Host)
 	e.mu.Unlock()
 	e.nudge()
 }
