@@ -41,7 +41,7 @@ envoy_server_uptime{} 3600
 func counted() model.PodCounters {
 	return model.PodCounters{
 		Uptime:      time.Hour,
-		Requests:    map[string]float64{"argocd.argocd": 42, "unknown.unknown": 1.2e6},
+		Requests:    map[string]float64{"argocd.argocd": 42, model.Unrouted: 1.2e6},
 		Connections: map[string]float64{"db.outside.example": 3},
 	}
 }

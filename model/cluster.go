@@ -53,6 +53,7 @@ const (
 	ResourceTargetGroups    Resource = "targetgroups" // groups and their attributes
 	ResourceTargetHealth    Resource = "targethealth"
 	ResourceTags            Resource = "tags"
+	ResourceCounters        Resource = "counters" // of the gateways' traffic
 )
 
 // Cluster is what was observed of Kubernetes at one moment. Lists are sorted

@@ -41,13 +41,17 @@ func (c PodCounters) of(u Unit) map[string]float64 {
 	return c.Requests
 }
 
+// Unrouted is what Istio counts for that it answers itself without a route:
+// redirects to https and 404.
+const Unrouted = "unknown"
+
 // ServiceKey names a destination in one way, however a VirtualService or a
 // metric spells it: "name.namespace" for a Service, whose cluster domain may be
 // any, else the host as it is. namespace is where a bare name belongs.
 func ServiceKey(host, namespace string) string {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if !strings.Contains(host, ".") {
-		if namespace == "" || host == "" {
+		if namespace == "" || host == "" || host == Unrouted && namespace == Unrouted {
 			return host
 		}
 		return host + "." + namespace
@@ -56,6 +60,15 @@ func ServiceKey(host, namespace string) string {
 		return service
 	}
 	return host
+}
+
+// Total is what all pods have counted for services.
+func (c Counters) Total(u Unit, services []string) float64 {
+	n := 0.0
+	for _, pod := range c {
+		n += pod.risen(PodCounters{}, u, services)
+	}
+	return n
 }
 
 // reset reports that the pod's counters have begun anew between two readings.

@@ -19,7 +19,8 @@ func TestServiceKey(t *testing.T) {
 		{"db.outside.example", "x", "db.outside.example"},
 		{"web-0.web.x.svc.cluster.local", "x", "web-0.web.x.svc.cluster.local"},
 		{"shop.svcs.example", "x", "shop.svcs.example"},
-		{"unknown", "unknown", "unknown.unknown"},
+		{"unknown", "unknown", Unrouted},
+		{"unknown", "apps", "unknown.apps"},
 		{"bare", "", "bare"},
 		{"", "x", ""},
 	} {

@@ -31,6 +31,17 @@ func (s *Snapshot) HostsOf(services []string) []HostKey {
 	return out
 }
 
+// LaneHosts returns the hosts that are published through a lane.
+func (s *Snapshot) LaneHosts(lane string) []HostKey {
+	var out []HostKey
+	for _, h := range s.Hosts {
+		if h.Lane == lane {
+			out = append(out, h.HostKey)
+		}
+	}
+	return out
+}
+
 // GatewayPods returns all pods that a side's ingress Service selects, ready or
 // not: one that is on its way out still serves what is open.
 func (s *Snapshot) GatewayPods(side Side) []Pod {

@@ -1,6 +1,9 @@
 package model
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Report is the document that `cutover status -o json` prints, field for field
 // (CLI.md): every field is present, a list that could not be read is null, one
@@ -48,6 +51,24 @@ type ReportSide struct {
 	Service      *ObjectName `json:"service"`
 	NodePorts    *NodePorts  `json:"nodePorts"`
 	TargetGroups []string    `json:"targetGroups"`
+	// Traffic is what its gateways serve; null while that is not known.
+	Traffic *ReportTraffic `json:"traffic"`
+}
+
+// ReportTraffic is what a side's gateways have counted over a window.
+type ReportTraffic struct {
+	RequestsPerSecond    float64 `json:"requestsPerSecond"`
+	ConnectionsPerSecond float64 `json:"connectionsPerSecond"`
+	WindowSeconds        float64 `json:"windowSeconds"`
+}
+
+// NewReportTraffic reports traffic, nil where it is not known.
+func NewReportTraffic(t Traffic) *ReportTraffic {
+	if !t.Known() {
+		return nil
+	}
+	round := func(v float64) float64 { return math.Round(v*100) / 100 }
+	return &ReportTraffic{round(t.Requests), round(t.Connections), round(t.Window.Seconds())}
 }
 
 // ReportGateway is a Gateway, of a lane or other.

@@ -1,6 +1,9 @@
 package model
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Traffic is what the gateways of one side of a lane have served lately.
 type Traffic struct {
@@ -18,7 +21,25 @@ type Traffic struct {
 func (t Traffic) Known() bool { return t.Window > 0 }
 
 // LaneTraffic is the traffic of a lane's sides.
-type LaneTraffic struct{ Old, New Traffic }
+type LaneTraffic struct {
+	// Unit is what the lane's hosts are asked in: connections where its Gateways
+	// pass TLS through.
+	Unit     Unit
+	Old, New Traffic
+}
+
+// LaneUnit returns what the traffic of a lane is counted in.
+func (s *Snapshot) LaneUnit(l Lane) Unit {
+	for _, side := range []Side{l.Old, l.New} {
+		if side.Gateway == nil {
+			continue
+		}
+		if g, _ := s.Gateway(*side.Gateway); slices.ContainsFunc(g.Servers, Server.Passthrough) {
+			return UnitConnections
+		}
+	}
+	return UnitRequests
+}
 
 // Of returns the traffic of old or new.
 func (t LaneTraffic) Of(s SideName) Traffic {

@@ -196,7 +196,7 @@ func (a *App) fill() {
 		p := a.panes[paneProbes]
 		p.setRows(nil)
 		if a.probed != (model.HostKey{}) {
-			p.setRows(probeRows(a.probed, a.probes, p.columns[sparkColumn].fixed))
+			p.setRows(probeRows(a.probed, a.probes, p.columns[sparkColumn].fixed, a.now))
 		}
 	}
 	if a.stale.activity {

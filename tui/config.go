@@ -34,6 +34,8 @@ type ProbeKey struct {
 type ProbeView struct {
 	Evidence model.Evidence
 	Series   map[ProbeKey]Series
+	// Traffic is what the gateways of each lane serve, without our probes.
+	Traffic map[string]model.LaneTraffic
 }
 
 // Series sums the probes of one ProbeKey up. Durations of probes are in

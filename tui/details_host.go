@@ -47,7 +47,7 @@ func (a *App) aboutHost(k model.HostKey) (string, func(int) []line, []Ref) {
 		}
 	}
 	gates := a.gatesOf(k)
-	probes := probeRows(k, a.probes, 30)
+	probes := probeRows(k, a.probes, 30, a.now)
 	content := func(w int) []line {
 		out := facts(list)(w)
 		out = append(out, nil, line{{"Gates of moving it to new", styleTitle}})

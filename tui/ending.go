@@ -30,7 +30,7 @@ func (a *App) endRun(r *runState, result run.Result) {
 	if result.Err == nil {
 		a.note(styleDim, "run ended: "+words+took, "")
 		if len(hosts) > 0 && r.proven >= len(hosts) {
-			words = fmt.Sprintf("%s → %s proven", a.short(hosts), r.plan.Intent.To)
+			words = fmt.Sprintf("%s → %s proven%s", a.short(hosts), r.plan.Intent.To, strings.Join(r.by, ","))
 		}
 		a.say(styleGood, words)
 		return

@@ -1,9 +1,11 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/istio-cutover/cutover/model"
 )
@@ -28,8 +30,8 @@ func probeColumns() []column {
 }
 
 // probeRows shows the probes of one host: a line for each path, what is wrong
-// with it, and the last result of each node.
-func probeRows(h model.HostKey, v ProbeView, sparkWidth int) []row {
+// with it, the traffic of its lane, and the last result of each node.
+func probeRows(h model.HostKey, v ProbeView, sparkWidth int, now time.Time) []row {
 	var rows []row
 	line := func(id string, over int, fields ...field) {
 		all := make([]field, okColumn+1)
@@ -63,6 +65,12 @@ func probeRows(h model.HostKey, v ProbeView, sparkWidth int) []row {
 			line(string(path)+" error", sparkColumn, nil, text(why, st))
 		}
 	}
+	if t, ok := v.Traffic[h.Lane]; ok {
+		line("traffic", sparkColumn, nil, countedWords(t))
+		if why := countedTrouble(t, now); why != "" {
+			line("traffic error", sparkColumn, nil, text(why, styleWarn))
+		}
+	}
 	if about != nil {
 		line("how", sparkColumn, nil, text(probingWords(*about), styleDim))
 		for _, n := range nodeResults(h, v.Evidence) {
@@ -70,6 +78,56 @@ func probeRows(h model.HostKey, v ProbeView, sparkWidth int) []row {
 		}
 	}
 	return rows
+}
+
+// trafficFresh is for how long traffic counts as what is served now.
+const trafficFresh = 10 * time.Second
+
+// countedWords says how much the gateways of both sides serve.
+func countedWords(t model.LaneTraffic) field {
+	what := "traffic"
+	if t.Unit == model.UnitConnections {
+		what = "connections"
+	}
+	return field{
+		{what, styleDim},
+		{" old ", styleOld},
+		{rateWords(t.Unit, t.Old), stylePlain},
+		{"  new ", styleNew},
+		{rateWords(t.Unit, t.New), stylePlain},
+	}
+}
+
+// countedTrouble says the age of traffic that is not new, and why it is not
+// known; "" where it is.
+func countedTrouble(t model.LaneTraffic, now time.Time) string {
+	why := model.Line(cmp.Or(t.Old.Unknown, t.New.Unknown))
+	var oldest time.Time
+	for _, v := range []model.Traffic{t.Old, t.New} {
+		if v.Known() && (oldest.IsZero() || v.At.Before(oldest)) {
+			oldest = v.At
+		}
+	}
+	if age := now.Sub(oldest); !oldest.IsZero() && age > trafficFresh {
+		return strings.TrimSuffix("as of "+ago(age)+" ago: "+why, ": ")
+	}
+	return why
+}
+
+// rateWords says a rate: 0.0/s, 12.4/s, 340/s.
+func rateWords(unit model.Unit, t model.Traffic) string {
+	rate := t.Requests
+	if unit == model.UnitConnections {
+		rate = t.Connections
+	}
+	switch {
+	case !t.Known():
+		return "?"
+	case rate >= 99.95:
+		return fmt.Sprintf("%.0f/s", rate)
+	default:
+		return fmt.Sprintf("%.1f/s", rate)
+	}
 }
 
 // probingWords says from where, how and how often is probed.

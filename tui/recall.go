@@ -129,7 +129,7 @@ func remembered(e model.Entry, intents map[uint64]model.Entry) (style, string) {
 	case model.EntryNote:
 		switch e.Proof {
 		case model.ProofProven:
-			return styleGood, fmt.Sprintf("%s → %s proven", name, e.To)
+			return styleGood, fmt.Sprintf("%s → %s proven%s", name, e.To, provenBy(e.Reason))
 		case model.ProofUnconfirmed:
 			return styleWarn, fmt.Sprintf("%s → %s unconfirmed", name, e.To)
 		case model.ProofUnproven:

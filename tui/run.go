@@ -29,6 +29,7 @@ type runState struct {
 	verified   int    // changes that AWS has read back
 	// Hosts by what became of their proof.
 	proven, unconfirmed int
+	by                  []string // how they were proven
 	left                []string // changes that failed
 	// stopping says that the run was told to end. Then the program quits, or a
 	// way back begins: that of next, or of what the run did.
@@ -256,8 +257,11 @@ func (a *App) takeProof(e run.Event, hosts []model.HostKey, name, detail string,
 	switch e.Proof {
 	case model.ProofProven:
 		a.run.proven += len(hosts)
+		if by := provenBy(detail); !slices.Contains(a.run.by, by) {
+			a.run.by = append(a.run.by, by)
+		}
 		a.setProgress(hosts, string(to)+", proven", styleGood)
-		a.note(styleGood, fmt.Sprintf("%s → %s proven", name, to), listHosts(hosts)+"\n"+e.Detail)
+		a.note(styleGood, fmt.Sprintf("%s → %s proven%s", name, to, provenBy(detail)), listHosts(hosts)+"\n"+e.Detail)
 	case model.ProofUnconfirmed:
 		a.run.unconfirmed += len(hosts)
 		a.setProgress(hosts, "switched, side unconfirmed", styleWarn)
@@ -265,6 +269,14 @@ func (a *App) takeProof(e run.Event, hosts []model.HostKey, name, detail string,
 	case model.ProofUnproven, model.ProofNone:
 		a.setProgress(hosts, a.switchedWord(e, detail), styleWarn)
 	}
+}
+
+// provenBy picks from a proof's detail by what the side was told.
+func provenBy(detail string) string {
+	if m := regexp.MustCompile(`( by [a-z ]+), \d+ of \d+`).FindStringSubmatch(detail); m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 // switchedWord says how far proof has come: "proving 2/3".

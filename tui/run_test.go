@@ -111,9 +111,10 @@ func TestLifeOfAKeypress(t *testing.T) {
 		s.emit(d, run.Event{Event: run.Proven, Key: argocd, Proof: model.ProofUnproven, Detail: "2 of 3 by access log"})
 		d.sees("proving 2/3")
 		d.golden("proving-120x40")
-		s.emit(d, run.Event{Event: run.Proven, Key: argocd, Proof: model.ProofProven, Detail: "3 of 3 by access log"})
-		d.sees("argocd → new proven", "new, proven")
+		s.emit(d, run.Event{Event: run.Proven, Key: argocd, Proof: model.ProofProven, Detail: "proven on new by access log, 3 of 3"})
+		d.sees("argocd → new proven by acc", "new, proven")
 		s.finish(d, run.Result{Outcome: run.OutcomeApplied})
+		d.sees("argocd → new proven by access log")
 		if last := staged[len(staged)-1]; len(last) != 0 {
 			t.Errorf("still staged: %v", last)
 		}

@@ -227,7 +227,13 @@ func (m maker) world(now time.Time) World {
 
 // probes makes good probes for every host of the world, on all nodes.
 func probesOf(w World, now time.Time) ProbeView {
-	v := ProbeView{Evidence: model.Evidence{}, Series: map[ProbeKey]Series{}}
+	rate := func(requests, connections float64) model.Traffic {
+		return model.Traffic{Requests: requests, Connections: connections, Window: 5 * time.Second, At: now}
+	}
+	v := ProbeView{Evidence: model.Evidence{}, Series: map[ProbeKey]Series{}, Traffic: map[string]model.LaneTraffic{
+		"public":      {Unit: model.UnitRequests, Old: rate(12.41, 0), New: rate(0, 0)},
+		"passthrough": {Unit: model.UnitConnections, Old: rate(0, 1.5), New: rate(0, 0)},
+	}}
 	for _, t := range model.ProbeTargets(w.Snapshot, nil) {
 		var last model.ProbeResult
 		for i := range 3 {

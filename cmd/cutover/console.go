@@ -45,6 +45,7 @@ func (g *globals) console(ctx context.Context) error {
 	var feeding sync.WaitGroup
 	feeding.Go(func() { c.feedWorlds(feed) })
 	feeding.Go(func() { c.feedProbes(feed) })
+	feeding.Go(func() { l.watchTraffic(feed) })
 	notices := c.settle(ctx)
 	app := tui.New(tui.Config{
 		Worlds: c.worlds, Probes: c.series, Commands: calls.lines,
@@ -183,7 +184,9 @@ func (c *console) feedProbes(ctx context.Context) {
 		case <-tick.C:
 		}
 		view := c.engine.View()
-		out := tui.ProbeView{Evidence: view.Evidence, Series: make(map[tui.ProbeKey]tui.Series, len(view.Series))}
+		out := tui.ProbeView{
+			Evidence: view.Evidence, Series: make(map[tui.ProbeKey]tui.Series, len(view.Series)), Traffic: c.traffic.known(),
+		}
 		for k, s := range view.Series {
 			shown := tui.Series{
 				P50: s.P50, P95: s.P95, P99: s.P99, Max: s.Max, Good: s.Good, Count: s.Count, Nodes: s.Nodes,

@@ -21,6 +21,9 @@ type live struct {
 	engine *probes.Engine
 	stop   context.CancelFunc
 	done   sync.WaitGroup
+	// counting lets proofs by counters of the same services take turns.
+	counting turns
+	traffic  trafficMeter
 
 	mu      sync.Mutex
 	cluster *model.Cluster
@@ -40,7 +43,10 @@ func (w *wired) watch(ctx context.Context, limits probes.Limits, probeAll bool) 
 	if !probeAll {
 		l.only = map[model.HostKey]bool{}
 	}
-	l.engine = probes.NewEngine(w.prober.Probe, limits, nil)
+	l.engine = probes.NewEngine(w.prober.Probe, limits, func(r model.ProbeResult) {
+		h, _ := l.snapshot().Host(r.Target.Host) // It is probed, so there is a snapshot.
+		l.traffic.probed(r, h.State)
+	})
 	l.done.Go(func() {
 		w.kube.Watch(ctx, func(c model.Cluster) {
 			w.remember(c)

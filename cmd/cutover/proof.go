@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/istio-cutover/cutover/model"
@@ -28,8 +29,8 @@ type entrance struct {
 
 // prove is the run's Prover: requests through the load balancer, each with a
 // nonce in its User-Agent, found again in the access log of the gateway pod
-// that answered; where logs cannot tell, by the certificate where the sides
-// differ; else it says that the side cannot be told.
+// that answered; where logs cannot tell, by what the gateways count; else by the
+// certificate where the sides differ; else it says that the side cannot be told.
 func (l *live) prove(ctx context.Context, m run.Move, report func(run.Proving)) run.Proving {
 	if m.To != model.Old && m.To != model.New {
 		return unconfirmed("what was taken back led to different sides")
@@ -41,7 +42,7 @@ func (l *live) prove(ctx context.Context, m run.Move, report func(run.Proving)) 
 	if wait := time.Until(m.After); wait > 0 && !sleep(ctx, wait) { // The requests must begin after the change.
 		return run.Proving{Proof: model.ProofUnproven, Detail: "switched, unproven"}
 	}
-	by := ""
+	var by []string
 	for _, e := range entrances {
 		method, why := l.awaitMethod(ctx, m, e, report)
 		switch {
@@ -53,19 +54,23 @@ func (l *live) prove(ctx context.Context, m run.Move, report func(run.Proving)) 
 		if got := l.proveEntrance(ctx, e, m.To, method, report); got.Proof != model.ProofProven {
 			return got
 		}
-		by = method.name
+		if !slices.Contains(by, method.name) {
+			by = append(by, method.name)
+		}
 	}
-	return run.Proving{Proof: model.ProofProven, Detail: fmt.Sprintf("proven on %s by %s, %d of %d", m.To, by, model.K, model.K)}
+	return run.Proving{Proof: model.ProofProven, Detail: fmt.Sprintf("proven on %s by %s, %d of %d", m.To, strings.Join(by, " and "), model.K, model.K)}
 }
 
 func unconfirmed(why string) run.Proving {
 	return run.Proving{Proof: model.ProofUnconfirmed, Detail: "switched, side unconfirmed: " + why}
 }
 
-// asked is one request that was sent for proof.
+// asked is one request that was sent for proof, and the side that was seen to
+// answer it, "" for none.
 type asked struct {
 	nonce  string
 	result model.ProbeResult
+	side   model.SideName
 }
 
 // proveEntrance asks in rounds until K requests in a row were answered by the
@@ -83,12 +88,10 @@ func (l *live) proveEntrance(ctx context.Context, e entrance, to model.SideName,
 		if !first && !sleep(ctx, proofEvery) {
 			return unproven()
 		}
-		began := time.Now()
-		round := l.ask(ctx, e.target, model.K-row)
+		round, err := m.round(ctx, e.target, model.K-row)
 		if e.typ == model.Application && balancerAnswered(round) {
 			return unconfirmed("the load balancer answers itself (authentication or a redirect), no gateway is asked")
 		}
-		sides, err := m.sides(ctx, began, round)
 		if ctx.Err() != nil {
 			return unproven()
 		}
@@ -96,16 +99,16 @@ func (l *live) proveEntrance(ctx context.Context, e entrance, to model.SideName,
 		if err != nil {
 			trouble = model.Line(err.Error())
 		}
-		for i, side := range sides {
+		for _, a := range round {
 			switch {
-			case side == to && refused(round[i].result):
-				row, trouble = 0, fmt.Sprintf("on %s, but the gateway itself answers %d", to, round[i].result.Status)
-			case side == to:
+			case a.side == to && refused(a.result):
+				row, trouble = 0, fmt.Sprintf("on %s, but the gateway itself answers %d", to, a.result.Status)
+			case a.side == to:
 				row++
-			case side != "":
-				row, trouble = 0, "still answered by "+string(side)
-			case round[i].result.Error != nil:
-				row, trouble = 0, "through the load balancer: "+round[i].result.Error.Message
+			case a.side != "":
+				row, trouble = 0, "still answered by "+string(a.side)
+			case a.result.Error != nil:
+				row, trouble = 0, "through the load balancer: "+a.result.Error.Message
 			case err == nil:
 				row, trouble = 0, "a request was answered, but not seen on either side"
 			}
@@ -130,7 +133,7 @@ func (l *live) ask(ctx context.Context, t model.ProbeTarget, n int) []asked {
 		word := nonce()
 		p := l.prober
 		p.UserAgent = word
-		round = append(round, asked{word, p.Probe(ctx, t)})
+		round = append(round, asked{nonce: word, result: p.Probe(ctx, t)})
 	}
 	return round
 }
@@ -138,7 +141,7 @@ func (l *live) ask(ctx context.Context, t model.ProbeTarget, n int) []asked {
 // balancerAnswered reports that every answer came from the load balancer
 // itself: it redirects and no gateway has put its name on it.
 func balancerAnswered(round []asked) bool {
-	return !slices.ContainsFunc(round, func(a asked) bool {
+	return len(round) > 0 && !slices.ContainsFunc(round, func(a asked) bool {
 		return a.result.Error != nil || a.result.Envoy || a.result.Backend || a.result.Status/100 != 3
 	})
 }

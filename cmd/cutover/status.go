@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,9 +36,17 @@ func (g *globals) status(ctx context.Context, probe bool) error {
 	if err != nil {
 		return err
 	}
+	traffic, unknown := w.glance(ctx, s)
 	// The report stands without the journal; what is wrong with it is said.
 	entries, journalErr := w.entries(s)
 	report := model.Status(s, model.HostStatesOf(entries), model.HostGates(s, evidence, time.Now()))
+	for i, lane := range report.Lanes {
+		report.Lanes[i].Old.Traffic = model.NewReportTraffic(traffic[lane.Name].Old)
+		report.Lanes[i].New.Traffic = model.NewReportTraffic(traffic[lane.Name].New)
+	}
+	if unknown != nil {
+		report.Problems = append(slices.Clone(report.Problems), *unknown)
+	}
 	if err := g.print(report, func(out io.Writer) { printStatus(out, s, report) }); err != nil {
 		return err
 	}
@@ -57,7 +66,7 @@ func (g *globals) status(ctx context.Context, probe bool) error {
 // else, failed when a whole half of the world could not be reached.
 func statusProblems(s *model.Snapshot) error {
 	for _, kind := range []model.Kind{model.KindAccess, model.KindUnreachable, model.KindThrottled} {
-		for _, p := range s.Problems {
+		for _, p := range s.Problems { // Traffic, which nothing depends on, is none of them.
 			if p.Kind == kind {
 				return problemError(p, "what is shown is not whole")
 			}

@@ -13,19 +13,20 @@ func printStatus(w io.Writer, s *model.Snapshot, r model.Report) {
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
 	p("cluster  %s  %s", model.Line(s.Cluster.Context), model.Line(s.Cluster.Server))
 	p("aws      %s  %s  %s", model.Line(s.AWS.Account.ARN), s.AWS.Account.Region, model.Line(s.AWS.Account.Endpoint))
-	printProblems(w, s.Problems)
+	printProblems(w, r.Problems)
 	p("")
 	var rows [][]string
-	for _, l := range s.Lanes {
-		for _, side := range []model.Side{l.Old, l.New} {
+	for i, l := range s.Lanes {
+		for j, side := range []model.Side{l.Old, l.New} {
+			traffic := []*model.ReportTraffic{r.Lanes[i].Old.Traffic, r.Lanes[i].New.Traffic}[j]
 			rows = append(rows, []string{
 				l.Name, string(side.Name), name(side.Gateway), name(side.Service),
 				fmt.Sprintf("%d/%d/%d", side.NodePorts.Status, side.NodePorts.HTTP, side.NodePorts.HTTPS),
-				groupNames(s, side.TargetGroups),
+				groupNames(s, side.TargetGroups), trafficWords(s.LaneUnit(l), traffic),
 			})
 		}
 	}
-	table(w, []string{"LANE", "SIDE", "GATEWAY", "SERVICE", "NODEPORTS", "TARGET GROUPS"}, rows)
+	table(w, []string{"LANE", "SIDE", "GATEWAY", "SERVICE", "NODEPORTS", "TARGET GROUPS", "TRAFFIC"}, rows)
 	p("")
 	printHosts(w, s, r)
 	p("")
@@ -108,6 +109,18 @@ func groupNames(s *model.Snapshot, arns []string) string {
 		}
 	}
 	return orDash(strings.Join(out, " "))
+}
+
+// trafficWords says the rate of what a lane is asked in.
+func trafficWords(unit model.Unit, t *model.ReportTraffic) string {
+	switch {
+	case t == nil:
+		return "-"
+	case unit == model.UnitConnections:
+		return fmt.Sprintf("%.1f conn/s", t.ConnectionsPerSecond)
+	default:
+		return fmt.Sprintf("%.1f/s", t.RequestsPerSecond)
+	}
 }
 
 func orDash(s string) string {

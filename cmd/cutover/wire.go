@@ -94,6 +94,8 @@ func kubectl(operation string) string {
 	resource, name, _ := strings.Cut(rest, " ")
 	namespace, object, named := strings.Cut(name, "/")
 	switch {
+	case resource == "pods/proxy":
+		return "kubectl get --raw /api/v1/namespaces/" + namespace + "/pods/" + object + "/proxy/stats/prometheus"
 	case verb == "list" && name == "":
 		return "kubectl get " + resource + " -A"
 	case verb == "list":

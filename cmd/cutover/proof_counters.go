@@ -1,0 +1,266 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/istio-cutover/cutover/model"
+	"github.com/istio-cutover/cutover/model/run"
+)
+
+const (
+	// countDelay is how long a gateway may take to count what it has answered:
+	// Istio counts a connection when it ends, and where it does not end five
+	// seconds after it began.
+	countDelay = 6 * time.Second
+	// countSettle is for how long the other side must stand still where it is
+	// known to count at once.
+	countSettle = time.Second
+)
+
+// counterProof proves one move by what the gateways count.
+type counterProof struct {
+	*live
+	move     run.Move
+	entrance entrance
+	unit     model.Unit
+	services []string
+	hosts    []model.HostKey // whose probes are counted with them
+	// settle is how long after an answer the other side is looked at for the last
+	// time.
+	settle time.Duration
+}
+
+// byCounters finds out whether what the gateways count can tell the sides: the
+// counters of both must be readable, and the other side be seen to count what
+// is sent there, as its standing still is the proof.
+func (l *live) byCounters(ctx context.Context, m run.Move, e entrance) (found *proofMethod, why string, away bool) {
+	s := l.snapshot()
+	c := &counterProof{live: l, move: m, entrance: e, unit: model.UnitRequests, services: s.HostServices(m.Host), settle: countDelay}
+	c.hosts = s.HostsOf(c.services)
+	if e.target.Passthrough {
+		c.unit = model.UnitConnections
+	} else if c.redirected(ctx) {
+		c.services, c.hosts = []string{model.Unrouted}, s.LaneHosts(m.Host.Lane)
+	}
+	if len(c.services) == 0 {
+		return nil, "no VirtualService says what its requests are counted for", false
+	}
+	release, err := c.quiet(ctx)
+	if err != nil {
+		return nil, err.Error(), true
+	}
+	defer release()
+	if why, err := c.calibrate(ctx); err != nil || why != "" {
+		if err != nil {
+			why = "the counters cannot be read: " + model.Line(err.Error())
+		}
+		return nil, why, err != nil && model.KindOf(err) != model.KindAccess
+	}
+	return &proofMethod{name: string(c.unit) + " counters", round: c.round}, "", false
+}
+
+// redirected reports that the gateway itself answers what comes in so, with a
+// redirect to https, which it counts for no service.
+func (c *counterProof) redirected(ctx context.Context) bool {
+	direct := c.nodePort(c.move.Host, c.move.To, c.entrance)
+	if direct == nil || direct.Scheme != "http" {
+		return false
+	}
+	r := c.ask(ctx, *direct, 1)[0].result
+	return r.Envoy && !r.Backend && r.Status/100 == 3
+}
+
+// calibrate shows that the other side counts: what is sent straight to one of
+// its NodePorts, or, where that does not answer, what it has counted before.
+func (c *counterProof) calibrate(ctx context.Context) (why string, err error) {
+	other := c.move.To.Opposite()
+	before, err := c.read(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, side := range []model.SideName{c.move.To, other} {
+		if len(before[side]) == 0 {
+			return "no ready gateway pod is known on " + string(side), nil
+		}
+	}
+	direct := c.nodePort(c.move.Host, other, c.entrance)
+	if direct == nil || !c.countable(c.ask(ctx, *direct, 1)[0].result) {
+		if before[other].Total(c.unit, c.services) > 0 {
+			return "", nil
+		}
+		return fmt.Sprintf("%s has counted no %ss for it, and its NodePort does not answer", other, c.unit), nil
+	}
+	for answered := time.Now(); ; {
+		asked := time.Now()
+		after, err := c.read(ctx)
+		if err != nil {
+			return "", err
+		}
+		if after[other].Total(c.unit, c.services) > before[other].Total(c.unit, c.services) {
+			c.settle = max(countSettle, 2*asked.Sub(answered))
+			return "", nil
+		}
+		if time.Since(answered) > countDelay {
+			return fmt.Sprintf("%s does not count the %ss that its NodePort answers", other, c.unit), nil
+		}
+		if !sleep(ctx, 100*time.Millisecond) {
+			return "", ctx.Err()
+		}
+	}
+}
+
+// round sends requests and judges what the gateways have counted meanwhile.
+func (c *counterProof) round(ctx context.Context, t model.ProbeTarget, n int) ([]asked, error) {
+	release, err := c.quiet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	before, err := c.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	round := c.ask(ctx, t, n)
+	for _, a := range round {
+		if a.result.Error != nil {
+			return round, nil // Which says why.
+		}
+		if !c.countable(a.result) {
+			return round, fmt.Errorf("the gateway itself answers %d", a.result.Status)
+		}
+	}
+	for answered := time.Now(); ; {
+		if !sleep(ctx, countSettle) {
+			return round, ctx.Err()
+		}
+		looked := time.Now()
+		after, err := c.read(ctx)
+		if err != nil {
+			return round, err
+		}
+		window := func(side model.SideName) model.CounterWindow {
+			return model.CounterWindow{Side: side, Before: before[side], After: after[side]}
+		}
+		verdict, why := model.JudgeCounters(c.unit, c.services, n, window(c.move.To), window(c.move.To.Opposite()))
+		switch {
+		case verdict == model.CountersShow && looked.Sub(answered) >= c.settle:
+			for i := range round {
+				round[i].side = c.move.To
+			}
+			return round, nil
+		case verdict == model.CountersTellNothing, verdict == model.CountersShort && looked.Sub(answered) > countDelay:
+			return round, errors.New(why)
+		}
+	}
+}
+
+// countable reports that gateways count the request for one of the services:
+// what they answer by themselves without a route they count for none.
+func (c *counterProof) countable(r model.ProbeResult) bool {
+	own := r.Envoy && !r.Backend
+	switch {
+	case r.Error != nil:
+		return false
+	case c.unit == model.UnitConnections:
+		return true
+	case slices.Contains(c.services, model.Unrouted):
+		return own && r.Status/100 == 3
+	default:
+		return r.Backend || own && r.Status == http.StatusServiceUnavailable
+	}
+}
+
+// read reads the counters of both sides. Every ready pod must answer; one that
+// is not ready is read where it does.
+func (c *counterProof) read(ctx context.Context) (map[model.SideName]model.Counters, error) {
+	s := c.snapshot()
+	lane, _ := s.Lane(c.move.Host.Lane)
+	out := map[model.SideName]model.Counters{}
+	for _, side := range []model.Side{lane.Old, lane.New} {
+		var ready, others []model.ObjectName
+		for _, p := range s.GatewayPods(side) {
+			if p.Ready {
+				ready = append(ready, p.Name)
+			} else {
+				others = append(others, p.Name)
+			}
+		}
+		read, err := c.kube.Counters(ctx, ready)
+		if err != nil {
+			return nil, err
+		}
+		if len(others) > 0 {
+			more, _ := c.kube.Counters(ctx, others) // What does not answer serves nothing either.
+			for pod, counters := range more {
+				read[pod] = counters
+			}
+		}
+		out[side.Name] = read
+	}
+	return out, nil
+}
+
+// quiet waits until nobody else of this program sends what is counted for the
+// same services, neither proofs nor probes, and keeps it so until release.
+func (c *counterProof) quiet(ctx context.Context) (release func(), err error) {
+	done, err := c.counting.take(ctx, c.services)
+	if err != nil {
+		return nil, err
+	}
+	resume, err := c.engine.Hold(ctx, c.hosts)
+	release = func() {
+		resume()
+		done()
+	}
+	if err != nil {
+		release()
+		return nil, err
+	}
+	return release, nil
+}
+
+// turns lets those take turns that want the same things.
+type turns struct {
+	mu    sync.Mutex
+	taken map[string]bool
+	freed chan struct{} // closed and replaced when something was freed
+}
+
+// take waits until all of names are free, or ctx ends.
+func (t *turns) take(ctx context.Context, names []string) (release func(), err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.taken == nil {
+		t.taken, t.freed = map[string]bool{}, make(chan struct{})
+	}
+	for slices.ContainsFunc(names, func(n string) bool { return t.taken[n] }) {
+		freed := t.freed
+		t.mu.Unlock()
+		select {
+		case <-freed:
+		case <-ctx.Done():
+		}
+		t.mu.Lock()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+	for _, n := range names {
+		t.taken[n] = true
+	}
+	return sync.OnceFunc(func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		for _, n := range names {
+			delete(t.taken, n)
+		}
+		close(t.freed)
+		t.freed = make(chan struct{})
+	}), nil
+}
