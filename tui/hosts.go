@@ -256,13 +256,21 @@ func lastProbe(r model.ProbeResult, bad *model.ProbeError) field {
 	return text(shortError(bad.Kind), styleBad)
 }
 
-// onNew counts the hosts whose traffic goes to the new side.
-func onNew(s *model.Snapshot) int {
-	n := 0
-	for _, h := range s.Hosts {
-		if h.State == model.StateNew {
-			n++
+// onNew counts the hosts that are on the new side, and those that are by what
+// AWS says and a change of ours alone, as no traffic was seen there.
+func (a *App) onNew() (seen, unproven int) {
+	for _, h := range a.world.Snapshot.Hosts {
+		if h.State != model.StateNew {
+			continue
+		}
+		proof := a.world.States[h.HostKey].Current(h.State).Proof
+		p, running := a.progress[h.HostKey]
+		switch {
+		case running && p.to == model.New && p.style != styleGood, !running && (proof == model.ProofUnproven || proof == model.ProofUnconfirmed):
+			unproven++
+		default:
+			seen++
 		}
 	}
-	return n
+	return seen, unproven
 }

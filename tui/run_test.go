@@ -439,6 +439,7 @@ func TestStateAndWeightAreAlwaysShown(t *testing.T) {
 		d.deliver(world)
 		d.sees("alb:443 new ░░░░ 100 unproven", "alb:443 new ░░░░ 100 unconfirmed", "alb:443 split ███░ 30 200",
 			"alb:443 old 0 blocked: jira/jira")
+		d.sees("Hosts: 3 of 18 on new · 2 unproven")
 		d.lacks("back on old", "30 unproven")
 		d.golden("states-" + size)
 

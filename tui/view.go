@@ -122,7 +122,11 @@ func (a *App) drawTitle(g region, p *pane, box rect) {
 func (a *App) titleNote(p *pane) []span {
 	var out []span
 	if s := a.world.Snapshot; s != nil && p.id == paneHosts {
-		out = append(out, span{fmt.Sprintf(": %d of %d on new", onNew(s), len(s.Hosts)), stylePlain})
+		n, open := a.onNew()
+		out = append(out, span{fmt.Sprintf(": %d of %d on new", n, len(s.Hosts)), stylePlain})
+		if open > 0 {
+			out = append(out, span{fmt.Sprintf(" · %d unproven", open), styleWarn})
+		}
 		if n := len(p.marks); n > 0 {
 			out = append(out, span{fmt.Sprintf(" · %d marked", n), styleMark})
 		}

@@ -32,6 +32,14 @@ func (g *globals) console(ctx context.Context) error {
 	if !g.terminal() || !term.IsTerminal(int(os.Stdout.Fd())) {
 		return usage("console", "it needs a terminal", "use cutover status, plan, shift and rollback in scripts")
 	}
+	return g.consoleIn(ctx, func(app *tui.App) error {
+		_, err := tea.NewProgram(app, tea.WithContext(ctx), tea.WithoutSignalHandler()).Run()
+		return err
+	})
+}
+
+// consoleIn opens the console in a program that somebody else runs.
+func (g *globals) consoleIn(ctx context.Context, program func(*tui.App) error) error {
 	calls := newCalls()
 	w, err := g.wire(ctx, calls.add)
 	if err != nil {
@@ -52,7 +60,7 @@ func (g *globals) console(ctx context.Context) error {
 		Run: c.run, Refresh: w.aws.Refresh, Pause: l.engine.Pause, Stage: l.stage,
 		Describe: l.describe, Notices: notices, ReadOnly: g.readOnly, Now: time.Now,
 	})
-	_, err = tea.NewProgram(app, tea.WithContext(ctx), tea.WithoutSignalHandler()).Run()
+	err = program(app)
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), quitWithin)
 	defer cancel()
 	closeErr := app.Close(closing)
