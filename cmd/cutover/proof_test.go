@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/istio-cutover/cutover/cmd/internal/sandbox"
+	"github.com/istio-cutover/cutover/model"
+)
+
+// unlogged starts a sandbox whose gateways write no access logs.
+func unlogged(t *testing.T) *sandbox.Sandbox {
+	t.Helper()
+	s := start(t)
+	if err := s.SetAccessLog(false); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// proofs are the last words on each host in a run's events.
+func proofs(t *testing.T, o outcome) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for line := range strings.Lines(o.stdout) {
+		var e struct{ Event, Host, Detail string }
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+		if e.Event == "proven" || e.Event == "waiting" {
+			out[e.Host] = e.Detail
+		}
+	}
+	return out
+}
+
+// TestProofWithoutAccessLogs: what the gateways count proves it, requests or,
+// where TLS is passed through, connections; so it does on the way back.
+func TestProofWithoutAccessLogs(t *testing.T) {
+	t.Parallel()
+	s := unlogged(t)
+	o := ended(t, sandboxed(t, s, "", "shift", "--host", argocd, "--to", "new", "--yes", "-o", "json"))
+	if got := proofs(t, o)[argocd]; o.exit != 0 || got != "proven on new by request counters, 3 of 3" {
+		t.Errorf("exit %d, %q\n%s", o.exit, got, o.stderr)
+	}
+	o = ended(t, sandboxed(t, s, "", "shift", "--lane", "passthrough", "--to", "new", "--yes", "-o", "json"))
+	said := proofs(t, o)
+	if o.exit != 0 || len(said) != 4 {
+		t.Errorf("exit %d, %v\n%s", o.exit, said, o.stderr)
+	}
+	for host, got := range said {
+		if got != "proven on new by request counters and connection counters, 3 of 3" {
+			t.Errorf("%s: %q", host, got)
+		}
+	}
+	o = ended(t, sandboxed(t, s, "", "shift", "--lane", "passthrough", "--to", "old", "--yes", "-o", "json"))
+	if o.exit != 0 {
+		t.Errorf("the way back: exit %d\n%s%s", o.exit, o.stdout, o.stderr)
+	}
+}
+
+// TestOthersOnOldAreNoProof: while old counts requests for the host's service,
+// whoever sends them, counters prove nothing; an access log does.
+func TestOthersOnOldAreNoProof(t *testing.T) {
+	t.Parallel()
+	s := unlogged(t)
+	ctx, stop := context.WithCancel(t.Context())
+	crowd := newCrowd(t)
+	t.Cleanup(stop)
+	crowd.client(ctx, argocd, net.JoinHostPort(nodeOf(t, s), "30443"), true, 20*time.Millisecond)
+	o := ended(t, sandboxed(t, s, "", "shift", "--host", argocd, "--to", "new", "--yes", "--proof", "10s", "-o", "json"))
+	got := proofs(t, o)[argocd]
+	if o.exit != 10 || !strings.Contains(got, "switched, unproven: 0 of 3 by request counters; old counts requests too, these or others'") {
+		t.Errorf("exit %d, %q\n%s", o.exit, got, o.stderr)
+	}
+	if strings.Contains(o.stdout, `"event":"proven"`) {
+		t.Errorf("it was said to be proven:\n%s", o.stdout)
+	}
+	if err := s.SetAccessLog(true); err != nil {
+		t.Fatal(err)
+	}
+	// What was not proven then can be proven later.
+	o = ended(t, sandboxed(t, s, "", "shift", "--host", argocd, "--to", "new", "--yes", "-o", "json"))
+	if got := proofs(t, o)[argocd]; o.exit != 0 || got != "proven on new by access log, 3 of 3" {
+		t.Errorf("exit %d, %q\n%s", o.exit, got, o.stderr)
+	}
+}
+
+// TestNoLogsAndNoCounters: what nobody shows is unconfirmed, with every reason.
+func TestNoLogsAndNoCounters(t *testing.T) {
+	t.Parallel()
+	s := unlogged(t)
+	api := kubeErrors(t, s, func(r *http.Request) int {
+		if strings.Contains(r.URL.Path, "/proxy/") {
+			return http.StatusForbidden
+		}
+		return 0
+	})
+	env := "KUBECONFIG=" + api.kubeconfig
+	o := ended(t, with(sandboxed(t, s, "", "shift", "--host", argocd, "--to", "new", "--yes", "-o", "json"), env))
+	got := proofs(t, o)[argocd]
+	for _, want := range []string{"switched, side unconfirmed: ", "write no access log", "; the counters cannot be read: get pods/proxy: istio-"} {
+		if o.exit != 10 || !strings.Contains(got, want) {
+			t.Errorf("exit %d, want %q in %q\n%s", o.exit, want, got, o.stderr)
+		}
+	}
+	o = ended(t, with(sandboxed(t, s, "", "shift", "--lane", "passthrough", "--to", "new", "--yes", "-o", "json"), env))
+	for host, got := range proofs(t, o) {
+		if o.exit != 10 || !strings.Contains(got, "side unconfirmed") {
+			t.Errorf("%s: exit %d, %q", host, o.exit, got)
+		}
+	}
+
+	// Traffic is nobody's gate: the report is whole without it, and says so.
+	o = ended(t, with(sandboxed(t, s, "", "status", "-o", "json"), env))
+	var report struct {
+		Problems []model.Problem
+		Lanes    []struct{ Old, New struct{ Traffic *model.ReportTraffic } }
+	}
+	if err := json.Unmarshal([]byte(o.stdout), &report); err != nil {
+		t.Fatal(err)
+	}
+	if o.exit != 0 || len(report.Problems) != 1 || report.Problems[0].Operation != "get pods/proxy" || report.Problems[0].Kind != model.KindAccess {
+		t.Errorf("exit %d, problems %+v", o.exit, report.Problems)
+	}
+	for _, l := range report.Lanes {
+		if l.Old.Traffic != nil || l.New.Traffic != nil {
+			t.Errorf("traffic that nobody could read: %+v", l)
+		}
+	}
+	if o = ended(t, with(sandboxed(t, s, "", "status"), env)); o.exit != 0 || !strings.Contains(o.stdout, "problem  kubernetes: get pods/proxy: ") {
+		t.Errorf("exit %d\n%s", o.exit, o.stdout)
+	}
+}
+
+// TestCountersAwayForAWhile: pods that do not answer are waited for.
+func TestCountersAwayForAWhile(t *testing.T) {
+	t.Parallel()
+	s := unlogged(t)
+	began := time.Now()
+	api := kubeErrors(t, s, func(r *http.Request) int {
+		if strings.Contains(r.URL.Path, "/proxy/") && time.Since(began) < 20*time.Second {
+			return http.StatusServiceUnavailable
+		}
+		return 0
+	})
+	o := ended(t, with(sandboxed(t, s, "", "shift", "--host", argocd, "--to", "new", "--yes", "-o", "json"), "KUBECONFIG="+api.kubeconfig))
+	if got := proofs(t, o)[argocd]; o.exit != 0 || got != "proven on new by request counters, 3 of 3" {
+		t.Errorf("exit %d, %q\n%s", o.exit, got, o.stderr)
+	}
+	if !strings.Contains(o.stdout, "the pod does not answer") {
+		t.Errorf("it does not say what it waits for:\n%s", o.stdout)
+	}
+}
+
+// TestTrafficInStatus: the side that serves is seen to, and no probe of ours is
+// taken for a client's request.
+func TestTrafficInStatus(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	ctx, stop := context.WithCancel(t.Context())
+	crowd := newCrowd(t)
+	t.Cleanup(stop)
+	truth := newTruth(t, s)
+	crowd.client(ctx, argocd, truth.address["public-alb"], false, 20*time.Millisecond)
+	crowd.client(ctx, "vault.bigbang.example", truth.address["passthrough-nlb"], true, 20*time.Millisecond)
+	type side struct{ Traffic *model.ReportTraffic }
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		o := ended(t, sandboxed(t, s, "", "status", "-o", "json"))
+		var report struct {
+			Lanes []struct {
+				Name     string
+				Old, New side
+			}
+		}
+		if err := json.Unmarshal([]byte(o.stdout), &report); err != nil {
+			t.Fatalf("%v\n%s", err, o.stdout)
+		}
+		good := len(report.Lanes) == 2
+		for _, l := range report.Lanes {
+			if l.Old.Traffic == nil || l.New.Traffic == nil {
+				t.Fatalf("%s: traffic is not known: %s", l.Name, o.stdout)
+			}
+			rate := l.Old.Traffic.RequestsPerSecond
+			if l.Name == "passthrough" {
+				rate = l.Old.Traffic.ConnectionsPerSecond
+			}
+			good = good && rate > 1 && l.New.Traffic.RequestsPerSecond == 0 && l.New.Traffic.ConnectionsPerSecond == 0 && l.Old.Traffic.WindowSeconds >= 0.9
+		}
+		if good {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the traffic of old is not seen: %+v", report.Lanes)
+		}
+	}
+	if o := ended(t, sandboxed(t, s, "", "status")); !strings.Contains(o.stdout, "TRAFFIC") || !strings.Contains(o.stdout, " conn/s") {
+		t.Errorf("the table lacks it:\n%s", o.stdout)
+	}
+}
