@@ -127,12 +127,20 @@ func TestNothingIsProvenEarly(t *testing.T) {
 	for _, port := range []string{"30443", "30444"} { // Straight to the gateways, past every load balancer.
 		crowd.client(ctx, "registry.bigbang.example", net.JoinHostPort(node, port), true, 30*time.Millisecond)
 	}
+	// These raise what the wanted side counts for the very hosts that move.
+	toward := map[string]func(ctx context.Context){}
+	for side, ports := range map[string][2]string{"new": {"30444", "32444"}, "old": {"30443", "32443"}} {
+		toward[side] = func(ctx context.Context) {
+			crowd.client(ctx, argocd, net.JoinHostPort(node, ports[0]), true, 30*time.Millisecond)
+			crowd.client(ctx, "vault.bigbang.example", net.JoinHostPort(node, ports[1]), true, 30*time.Millisecond)
+		}
+	}
 
 	for _, by := range []string{"access log", "request counters"} {
 		if err := s.SetAccessLog(by == "access log"); err != nil {
 			t.Fatal(err)
 		}
-		w.thereAndBack(t, by)
+		w.thereAndBack(t, by, toward)
 	}
 	stop()
 	w.mu.Lock()
@@ -155,7 +163,7 @@ func TestNothingIsProvenEarly(t *testing.T) {
 }
 
 // thereAndBack moves all the hosts to new and takes them back.
-func (w *watched) thereAndBack(t *testing.T, by string) {
+func (w *watched) thereAndBack(t *testing.T, by string, toward map[string]func(context.Context)) {
 	t.Helper()
 	for i, h := range w.hosts {
 		short, _, _ := strings.Cut(h, ".")
@@ -169,6 +177,8 @@ func (w *watched) thereAndBack(t *testing.T, by string) {
 		w.until("registry")
 	}
 	began := time.Now()
+	ctx, stop := context.WithCancel(t.Context())
+	toward["new"](ctx)
 	w.keys("t")
 	w.until("Move 5 hosts to new", "type shift")
 	w.typed("shift")
@@ -176,6 +186,10 @@ func (w *watched) thereAndBack(t *testing.T, by string) {
 	w.until("switched, unproven")
 	w.until("Hosts: 5 of 24 on new", "5 hosts → new proven by .*"+by)
 	t.Logf("to new, proven by %s: %s", by, time.Since(began))
+	stop()
+	ctx, stop = context.WithCancel(t.Context())
+	defer stop()
+	toward["old"](ctx)
 	began = time.Now()
 	w.keys("z")
 	w.until("Take the last run back")

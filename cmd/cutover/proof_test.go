@@ -120,7 +120,9 @@ func TestNoLogsAndNoCounters(t *testing.T) {
 	o = ended(t, with(sandboxed(t, s, "", "status", "-o", "json"), env))
 	var report struct {
 		Problems []model.Problem
-		Lanes    []struct{ Old, New struct{ Traffic *model.ReportTraffic } }
+		Lanes    []struct {
+			Old, New struct{ Traffic *model.ReportTraffic }
+		}
 	}
 	if err := json.Unmarshal([]byte(o.stdout), &report); err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -151,7 +152,7 @@ func (w *watched) look(frame string) {
 		short, _, _ := strings.Cut(h, ".")
 		for _, side := range []string{"old", "new"} {
 			// In a row: a run's word, and after it what is known.
-			said := regexp.MustCompile(`│[▸ ●]* *` + short + `\.\S+ .*?[an]lb:\d+ (` + side + `, proven| ?new [█░]+ +100 +[^u│ ])`)
+			said := regexp.MustCompile(`│[▸ ●]* *` + short + `\.\S+ .*?[an]lb:\d+ +(` + side + `, proven|new +[█░]+ +100 +[^u│ ])`)
 			if m := said.FindStringSubmatch(frame); m != nil && (side == "new" || strings.Contains(m[1], "proven")) {
 				claim(short+" "+side, w.truth.on(h, side))
 			}
@@ -228,7 +229,9 @@ func watchConsole(t *testing.T, s *sandbox.Sandbox, hosts []string) *watched {
 	}()
 	t.Cleanup(func() {
 		stop()
-		<-ended
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
 	})
 	select {
 	case <-ready:
