@@ -91,6 +91,34 @@ func TestOthersOnOldAreNoProof(t *testing.T) {
 	}
 }
 
+// TestGatewayThatAnswersItselfIsNoProof: the traffic is there, but it is not
+// served, whichever way that is seen.
+func TestGatewayThatAnswersItselfIsNoProof(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for _, logged := range []bool{true, false} {
+		if err := s.SetAccessLog(logged); err != nil {
+			t.Fatal(err)
+		}
+		for host, says := range map[string]string{
+			"sonarqube.bigbang.example": "the gateway itself answers 503", // No endpoint.
+			"jira.bigbang.example":      "the gateway itself answers 404", // No route.
+		} {
+			args := []string{"shift", "--host", host, "--to", "new", "--yes", "--proof", "8s", "-o", "json", "--reason", "a test"}
+			for _, gate := range []string{"binding", "probe-new"} {
+				args = append(args, "--override", gate+"="+host)
+			}
+			o := ended(t, sandboxed(t, s, "", args...))
+			if got := proofs(t, o)[host]; o.exit != 10 || !strings.Contains(got, says) {
+				t.Errorf("%s, logged %v: exit %d, %q\n%s", host, logged, o.exit, got, o.stderr)
+			}
+			if o := ended(t, sandboxed(t, s, "", "rollback", "--host", host, "--yes")); o.exit != 0 {
+				t.Fatal(o.stdout, o.stderr)
+			}
+		}
+	}
+}
+
 // TestNoLogsAndNoCounters: what nobody shows is unconfirmed, with every reason.
 func TestNoLogsAndNoCounters(t *testing.T) {
 	t.Parallel()
