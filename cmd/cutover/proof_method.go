@@ -36,7 +36,7 @@ func (l *live) awaitMethod(ctx context.Context, m run.Move, e entrance, report f
 // that is because somebody does not answer now.
 func (l *live) method(ctx context.Context, m run.Move, e entrance) (found *proofMethod, why string, away bool) {
 	found, why, away = l.bySeen(ctx, m, e)
-	if found != nil || e.typ != model.Network {
+	if found != nil || e.typ != model.Network || e.target.Scheme != "https" {
 		return found, why, away // Behind an ALB clients see its certificate, never the gateway's.
 	}
 	if found = l.byCertificate(m.Host); found != nil {

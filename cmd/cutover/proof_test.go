@@ -2,12 +2,17 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/istio-cutover/cutover/cmd/internal/sandbox"
 	"github.com/istio-cutover/cutover/model"
@@ -232,5 +237,78 @@ func TestTrafficInStatus(t *testing.T) {
 	}
 	if o := ended(t, sandboxed(t, s, "", "status")); !strings.Contains(o.stdout, "TRAFFIC") || !strings.Contains(o.stdout, " conn/s") {
 		t.Errorf("the table lacks it:\n%s", o.stdout)
+	}
+}
+
+// TestProofByCertificate: where neither logs nor counters can be read, clients
+// of a network load balancer see the side by its certificate.
+func TestProofByCertificate(t *testing.T) {
+	t.Parallel()
+	s := unlogged(t)
+	truth := newTruth(t, s)
+	for _, listener := range truth.listeners["passthrough-nlb"] {
+		if listener != truth.https["passthrough-nlb"] { // What has no TLS shows no certificate.
+			if _, err := s.AWS.Call(t.Context(), &elb.DeleteListenerInput{ListenerArn: &listener}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	resource := func(group, version, name string) schema.GroupVersionResource {
+		return schema.GroupVersionResource{Group: group, Version: version, Resource: name}
+	}
+	update := func(gvr schema.GroupVersionResource, namespace, name string, change func(spec map[string]any)) {
+		t.Helper()
+		object, err := s.Kube.Get(gvr, namespace, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(object.Object["spec"].(map[string]any))
+		if _, err := s.Kube.Update(object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for namespace, gateway := range map[string]string{"istio-system": "passthrough", "istio-gateway": "passthrough-ingressgateway"} {
+		cert, key := selfSigned(t, "*.bigbang.example")
+		if _, err := s.Kube.Create(&unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+			"metadata": map[string]any{"name": "sso-cert", "namespace": namespace},
+			"data":     map[string]any{"tls.crt": base64.StdEncoding.EncodeToString(cert), "tls.key": base64.StdEncoding.EncodeToString(key)},
+		}}); err != nil {
+			t.Fatal(err)
+		}
+		update(resource("networking.istio.io", "v1", "gateways"), namespace, gateway, func(spec map[string]any) {
+			for _, server := range spec["servers"].([]any) {
+				if server := server.(map[string]any); server["port"].(map[string]any)["protocol"] == "HTTPS" {
+					server["tls"] = map[string]any{"mode": "SIMPLE", "credentialName": "sso-cert"}
+				}
+			}
+		})
+	}
+	args := []string{"shift", "--lane", "passthrough", "--to", "new", "--yes", "-o", "json", "--reason", "a test"}
+	for host, namespace := range map[string]string{"keycloak": "keycloak", "sso": "keycloak", "vault": "vault", "nifi": "nifi"} {
+		update(resource("networking.istio.io", "v1", "virtualservices"), namespace, host, func(spec map[string]any) {
+			delete(spec, "tls")
+			// The answer does not matter: these applications want TLS.
+			spec["http"] = []any{map[string]any{"route": []any{map[string]any{"destination": map[string]any{
+				"host": host + "." + namespace + ".svc.cluster.local", "port": map[string]any{"number": int64(8443)},
+			}}}}}
+		})
+		args = append(args, "--override", "secret="+host+".bigbang.example", "--override", "probe-new="+host+".bigbang.example")
+	}
+	api := kubeErrors(t, s, func(r *http.Request) int {
+		if strings.Contains(r.URL.Path, "/proxy/") {
+			return http.StatusForbidden
+		}
+		return 0
+	})
+	o := ended(t, with(sandboxed(t, s, "", args...), "KUBECONFIG="+api.kubeconfig))
+	said := proofs(t, o)
+	if o.exit != 0 || len(said) != 4 {
+		t.Errorf("exit %d, %v\n%s", o.exit, said, o.stderr)
+	}
+	for host, got := range said {
+		if got != "proven on new by certificate, 3 of 3" {
+			t.Errorf("%s: %q", host, got)
+		}
 	}
 }

@@ -29,12 +29,13 @@ type truth struct {
 	s         *sandbox.Sandbox
 	listeners map[string][]string // by load balancer's name
 	address   map[string]string   // of their https listeners
+	https     map[string]string   // the ARNs of these
 	side      map[string]string   // by target group's ARN
 }
 
 func newTruth(t *testing.T, s *sandbox.Sandbox) *truth {
 	t.Helper()
-	w := &truth{t: t, s: s, listeners: map[string][]string{}, address: map[string]string{}, side: map[string]string{}}
+	w := &truth{t: t, s: s, listeners: map[string][]string{}, address: map[string]string{}, https: map[string]string{}, side: map[string]string{}}
 	groups, err := s.AWS.Call(t.Context(), &elb.DescribeTargetGroupsInput{})
 	if err != nil {
 		t.Fatal(err)
@@ -58,6 +59,7 @@ func newTruth(t *testing.T, s *sandbox.Sandbox) *truth {
 		for _, l := range listed.(*elb.DescribeListenersOutput).Listeners {
 			if *l.Port == 443 || *l.Port == 8443 {
 				w.address[*lb.LoadBalancerName] = fmt.Sprintf("%s:%d", *lb.DNSName, *l.Port)
+				w.https[*lb.LoadBalancerName] = *l.ListenerArn
 			}
 			if w.serves(*l.ListenerArn, argocd) != "" { // Not the one that redirects to https.
 				w.listeners[*lb.LoadBalancerName] = append(w.listeners[*lb.LoadBalancerName], *l.ListenerArn)
