@@ -56,7 +56,7 @@ func (w *world) counted(t *testing.T, port int) map[string]float64 {
 func (w *world) until(t *testing.T, want map[string]float64) {
 	t.Helper()
 	var got map[string]float64
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if got = w.counted(t, envoyStatsPort); maps.Equal(got, want) {
 			return
 		}
@@ -114,9 +114,10 @@ kind: Pod
 metadata: {name: gw-1, namespace: istio-system, uid: %q, labels: {app: gw}}
 spec: {nodeName: node-1}
 status: {podIP: 10.0.0.1, conditions: [{type: Ready, status: %q}], containerStatuses: [{restartCount: %d}]}`, uid, ready, restarts))
-		if err := w.mesh.rebuild(); err != nil {
-			t.Fatal(err)
-		}
+		w.follows(t, func(now *table) bool {
+			p := now.gateways["istio-system/gw-1"]
+			return p != nil && p.life == life{uid, int32(restarts)} && (now.pods["istio-system/gw-1"] != nil) == (ready == "True")
+		})
 	}
 	one := map[string]float64{"requests app.app.svc.cluster.local 200 -": 1}
 	pod("a", 0, "True")
@@ -148,9 +149,7 @@ func TestAccessLogIsAsTheMeshWantsIt(t *testing.T) {
 	mesh := func(config string) {
 		t.Helper()
 		w.apply(t, "{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: '"+config+"'}}")
-		if err := w.mesh.rebuild(); err != nil {
-			t.Fatal(err)
-		}
+		w.follows(t, func(now *table) bool { return now.accessLog == strings.Contains(config, "stdout") })
 	}
 	requests := 0
 	get := func() {
@@ -167,9 +166,19 @@ func TestAccessLogIsAsTheMeshWantsIt(t *testing.T) {
 	}
 	mesh("accessLogFile: /dev/stdout")
 	get()
-	for deadline := time.Now().Add(20 * time.Second); lines() != 1; {
+	for deadline := time.Now().Add(20 * time.Second); lines() != 1; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d lines", lines())
+		}
+	}
+}
+
+// follows waits until the gateways do what was applied last.
+func (w *world) follows(t *testing.T, so func(*table) bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !so(w.mesh.table.Load()); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the gateways do not follow")
 		}
 	}
 }
