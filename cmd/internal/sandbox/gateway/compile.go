@@ -47,6 +47,7 @@ func compile(world objects, log *slog.Logger) *table {
 				continue
 			}
 			t.ports[uint16(port.NodePort)] = &nodePort{
+				namespace: service.Namespace,
 				target:    targetPort(port),
 				local:     service.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal,
 				endpoints: endpoints,

@@ -18,18 +18,24 @@ type flow struct {
 	endpoint *endpoint
 	target   int
 	start    time.Time
+	node     string // whose NodePort it came to
 	// sni is the server name of the handshake, empty without one.
 	sni string
 	// replay holds the bytes that were read ahead to learn it.
 	replay bytes.Reader
 	once   sync.Once
+	closed chan struct{}
 }
 
 func (f *flow) Read(p []byte) (int, error) {
 	if f.replay.Len() > 0 {
 		return f.replay.Read(p)
 	}
-	return f.Conn.Read(p)
+	n, err := f.Conn.Read(p)
+	if n > 0 {
+		f.mesh.held(f)
+	}
+	return n, err
 }
 
 func (f *flow) Close() error {
@@ -38,6 +44,7 @@ func (f *flow) Close() error {
 		f.mesh.mu.Lock()
 		delete(f.mesh.open, f)
 		f.mesh.mu.Unlock()
+		close(f.closed)
 		err = f.Conn.Close()
 	})
 	return err
@@ -86,7 +93,7 @@ func (m *Mesh) dispatch(f *flow) {
 	case c.tls == nil:
 		reset(f)
 	default:
-		m.queue.push(tls.Server(f, c.tls))
+		m.queue.push(tls.Server(f, m.presented(f, c.tls)))
 	}
 }
 
@@ -132,8 +139,9 @@ func (m *Mesh) relay(f *flow, to *upstream) {
 		ended(s.flags)
 		m.log(f, func() string { return f.line(s) })
 	}()
+	m.slowed(f, f.sni, f.closed)
 	address, healthy := m.config.Upstream(to.host, to.port)
-	if !healthy {
+	if !healthy || m.hostFault(NoHealthyUpstream, f.endpoint, f.sni) != nil {
 		s.flags, s.details = "UH", "no_healthy_upstream"
 		reset(f)
 		return

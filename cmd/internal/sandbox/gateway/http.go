@@ -148,12 +148,17 @@ func (m *Mesh) answer(e *exchange) {
 		return
 	}
 	e.route, e.to = r.name, r.to
+	authority := hostOnly(e.request.Host)
 	address, healthy := m.config.Upstream(r.to.host, r.to.port)
-	if !healthy {
+	if !healthy || m.hostFault(NoHealthyUpstream, e.flow.endpoint, authority) != nil {
 		e.own(http.StatusServiceUnavailable, "UH", "no_healthy_upstream", "no healthy upstream")
 		return
 	}
 	e.address = address
+	m.slowed(e.flow, authority, e.request.Context().Done())
+	if m.unavailable(e) {
+		return
+	}
 	m.proxy.ServeHTTP(e, e.request.WithContext(context.WithValue(e.request.Context(), exchangeKey, e)))
 }
 

@@ -16,9 +16,7 @@ package gateway
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
@@ -57,6 +55,8 @@ type Config struct {
 type Mesh struct {
 	config Config
 	table  atomic.Pointer[table]
+	// faults are those that are on; the slice is never changed.
+	faults atomic.Pointer[[]*active]
 	// turn spreads connections over the ready pods.
 	turn atomic.Uint64
 	logs *podLogs
@@ -67,9 +67,11 @@ type Mesh struct {
 	// transport holds the connections to the applications.
 	transport *http.Transport
 
-	mu        sync.Mutex
-	listeners map[netip.AddrPort]net.Listener
-	open      map[*flow]struct{}
+	aligning sync.Mutex // one at a time brings the ports in line
+	ports    map[netip.AddrPort]*port
+
+	mu   sync.Mutex
+	open map[*flow]struct{}
 
 	dirty      chan struct{}
 	ctx        context.Context
@@ -87,7 +89,7 @@ func Start(config Config) (*Mesh, error) {
 		logs:      newPodLogs(),
 		queue:     newConnQueue(),
 		transport: newTransport(),
-		listeners: map[netip.AddrPort]net.Listener{},
+		ports:     map[netip.AddrPort]*port{},
 		open:      map[*flow]struct{}{},
 		dirty:     make(chan struct{}, 1),
 		ctx:       ctx,
@@ -117,11 +119,13 @@ func Start(config Config) (*Mesh, error) {
 func (m *Mesh) Close() {
 	m.unregister()
 	m.stop()
-	m.mu.Lock()
-	for address, l := range m.listeners {
-		l.Close()
-		delete(m.listeners, address)
+	m.aligning.Lock()
+	for address, p := range m.ports {
+		p.close()
+		delete(m.ports, address)
 	}
+	m.aligning.Unlock()
+	m.mu.Lock()
 	flows := make([]*flow, 0, len(m.open))
 	for f := range m.open {
 		flows = append(flows, f)
@@ -169,91 +173,12 @@ func (m *Mesh) follow() {
 	}
 }
 
-// rebuild publishes a new table and brings the listeners in line with it: a
-// NodePort with no pod to answer refuses connections, as on a real node.
+// rebuild publishes a new table and brings the listeners in line with it.
 func (m *Mesh) rebuild() error {
 	t := compile(read(m.config.Store, m.config.Log), m.config.Log)
 	t.count(m.table.Load(), m.config.Now())
 	m.table.Store(t)
-	wanted := map[netip.AddrPort]bool{}
-	for ip, node := range t.nodes {
-		for port, behind := range t.ports {
-			if len(behind.eligible(node)) > 0 {
-				wanted[netip.AddrPortFrom(ip, port)] = true
-			}
-		}
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for address, l := range m.listeners {
-		if !wanted[address] {
-			l.Close()
-			delete(m.listeners, address)
-		}
-	}
-	var failed error
-	for address := range wanted {
-		if m.listeners[address] != nil || m.ctx.Err() != nil {
-			continue
-		}
-		l, err := (&net.ListenConfig{}).Listen(m.ctx, "tcp", address.String())
-		if err != nil {
-			failed = errors.Join(failed, fmt.Errorf("listen on a node's port: %w", err))
-			continue
-		}
-		m.listeners[address] = l
-		m.group.Go(func() { m.accept(l, address) })
-	}
-	return failed
-}
-
-// accept hands the connections of one node's NodePort to the gateway pods.
-func (m *Mesh) accept(l net.Listener, address netip.AddrPort) {
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			// Out of file descriptors, most likely: wait for some to come free.
-			select {
-			case <-m.ctx.Done():
-				return
-			case <-time.After(settle):
-				continue
-			}
-		}
-		f := m.admit(conn, address)
-		if f == nil {
-			reset(conn)
-			continue
-		}
-		m.group.Go(func() { m.dispatch(f) })
-	}
-}
-
-// admit picks a ready pod for a new connection; nil when there is none.
-func (m *Mesh) admit(conn net.Conn, address netip.AddrPort) *flow {
-	t := m.table.Load()
-	behind := t.ports[address.Port()]
-	if behind == nil {
-		return nil
-	}
-	pods := behind.eligible(t.nodes[address.Addr()])
-	if len(pods) == 0 {
-		return nil
-	}
-	f := &flow{
-		Conn: conn, mesh: m, target: behind.target, start: m.config.Now(),
-		endpoint: pods[m.turn.Add(1)%uint64(len(pods))],
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.ctx.Err() != nil {
-		return nil
-	}
-	m.open[f] = struct{}{}
-	return f
+	return m.align()
 }
 
 // current returns the pod's listener as it is configured now; a pod that is

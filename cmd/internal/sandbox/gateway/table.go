@@ -27,6 +27,7 @@ type table struct {
 
 // nodePort is one port of a NodePort Service.
 type nodePort struct {
+	namespace string // of the Service
 	target    int
 	local     bool
 	endpoints []*endpoint
