@@ -39,7 +39,8 @@ all off. They end with the sandbox too.
 
 It finds the sandbox by CUTOVER_SANDBOX_CONTROL, one of the exports. CALLS are
 all, reads, writes, or those of an operation, such as ModifyRule; with :TIMES
-the fault ends by itself after so many of them.
+the fault ends by itself after so many of them. SIDE is old or new, NODE a
+node's name, its address or its number, from 1.
 
 ` + faultHelp(),
 		Example: `  cutover sandbox fault                            # which are there, which are on
@@ -47,6 +48,7 @@ the fault ends by itself after so many of them.
   cutover sandbox fault aws-timeout-after ModifyRule:1
   cutover sandbox fault aws-slow 5s
   cutover sandbox fault aws-slow off
+  cutover sandbox fault nodeport-filtered new@2
   cutover sandbox fault off                        # all of them`,
 		Args:              usageArgs(cobra.MaximumNArgs(3)),
 		ValidArgsFunction: completeFaults,

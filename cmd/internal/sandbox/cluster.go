@@ -195,7 +195,7 @@ func servicePorts(s side) []corev1.ServicePort {
 // secrets creates the public lane's certificate for both sides, and the
 // expired ones that the new Gateway names for single hosts.
 func (f *fixture) secrets(apps []app, ca *authority) {
-	pair, err := ca.issue(time.Now().AddDate(0, 2, 0), nil, "*."+domain, "*.pages."+domain, domain)
+	pair, err := ca.issue(time.Now().AddDate(0, 2, 0), nil, publicNames()...)
 	if err != nil {
 		f.err = err
 		return

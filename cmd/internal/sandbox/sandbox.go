@@ -172,7 +172,7 @@ func (s *Sandbox) startCloud(ctx context.Context, w world, ca *authority, option
 		Modified:     s.saved.modified,
 		Log:          options.Log,
 	})
-	pair, err := ca.issue(time.Now().AddDate(0, 2, 0), nil, "*."+domain, "*.pages."+domain, domain)
+	pair, err := ca.issue(time.Now().AddDate(0, 2, 0), nil, publicNames()...)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -68,6 +69,7 @@ type request struct {
 	noSNI        bool
 	insecure     bool
 	agent        string
+	within       time.Duration // 10 s unless it says otherwise
 }
 
 func (s *Sandbox) ask(t *testing.T, r request) (*http.Response, string, error) {
@@ -89,7 +91,7 @@ func (s *Sandbox) ask(t *testing.T, r request) (*http.Response, string, error) {
 	}
 	defer transport.CloseIdleConnections()
 	client := http.Client{
-		Transport: transport, Timeout: 10 * time.Second,
+		Transport: transport, Timeout: cmp.Or(r.within, 10*time.Second),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	ask, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url, nil)
@@ -183,7 +185,7 @@ func (s *Sandbox) groupARN(t *testing.T, name string) string {
 // eventually asks until the answer is what is wanted.
 func eventually(t *testing.T, what string, want func() (string, bool)) {
 	t.Helper()
-	deadline := time.Now().Add(15 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		got, ok := want()
 		if ok {

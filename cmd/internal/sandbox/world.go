@@ -5,6 +5,9 @@ import "fmt"
 // domain is under which every host of a generated world is published.
 const domain = "bigbang.example"
 
+// publicNames are the names on the certificates of the public lane.
+func publicNames() []string { return []string{"*." + domain, "*.pages." + domain, domain} }
+
 // warmHost is never requested: a rule that names it keeps a target group in
 // use, and so health-checked, without traffic.
 const warmHost = "cutover-warm.invalid"

@@ -273,7 +273,7 @@ func TestOneHostFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			backend := response.Header.Get("X-Envoy-Upstream-Service-Time") != ""
-			if response.StatusCode != 503 || body != c.body || backend != c.backend || response.Header.Get("Server") != "istio-envoy" {
+			if response.StatusCode != http.StatusServiceUnavailable || body != c.body || backend != c.backend || response.Header.Get("Server") != "istio-envoy" {
 				t.Errorf("%d %q, backend %v, server %q", response.StatusCode, body, backend, response.Header.Get("Server"))
 			}
 			if line := waitForLine(t, w.mesh, `"nonce"`); !strings.Contains(line, c.log) {
