@@ -84,7 +84,7 @@ func (j *judge) judgeSeries(x subject, at string, s series, f *findings) {
 	}
 	reference, ok := j.reference(x, s.target)
 	inRow, failed, filtered := 0, 0, 0
-	var last *ProbeError
+	var last, before *ProbeError // The newest failure, and what a row of good ones follows.
 	for _, r := range slices.Backward(s.results) {
 		good, why := properly(r), r.Error
 		switch {
@@ -98,6 +98,7 @@ func (j *judge) judgeSeries(x subject, at string, s series, f *findings) {
 			_, why = bad(ProbeDiffers, "it answers, but not through a backend or with an error")
 		}
 		if good && failed > 0 || !good && inRow > 0 || inRow+failed == K {
+			before = why
 			break
 		}
 		if good {
@@ -115,13 +116,43 @@ func (j *judge) judgeSeries(x subject, at string, s series, f *findings) {
 	switch {
 	case inRow >= K:
 	case failed >= K && filtered == failed:
-		f.wait("NodePort %s does not answer from here, usually a security group: %s", at, last.Message)
+		f.wait("%s at %s: %s; %s", last.Kind, at, last.Message, remedy(last.Kind))
 	case failed >= K:
-		f.block("%s fails for %s: %s", at, x.host.Host, last.Message)
+		f.block("%s at %s: %s; %s", last.Kind, at, last.Message, remedy(last.Kind))
 	case last != nil:
-		f.wait("%s failed for %s just now: %s", at, x.host.Host, last.Message)
+		f.wait("%s just now at %s: %s", last.Kind, at, last.Message)
+	case before != nil:
+		f.wait("%s has %d of %d good probes in a row for %s since %s: %s", at, inRow, K, x.host.Host, before.Kind, before.Message)
 	default:
 		f.wait("%s has %d of %d good probes in a row for %s", at, inRow, K, x.host.Host)
+	}
+}
+
+// remedy is where to look when probes are not good.
+func remedy(kind ProbeErrorKind) string {
+	switch kind {
+	case ProbeRefused:
+		return "see whether the gateway's pods run and are ready"
+	case ProbeFiltered:
+		return "usually a security group drops it: admit this machine to the NodePort there"
+	case ProbeReset:
+		return "see whether the gateway's pods run, and whether a server of its Gateway takes the host"
+	case ProbeTimeout:
+		return "see what the gateway waits for: the application, most likely"
+	case ProbeTLSAlert:
+		return "see the TLS settings of the Gateway's server"
+	case ProbeCertificate:
+		return "see whether the gateway's pods have loaded the Secret; restarting them does it"
+	case ProbeNoRoute:
+		return "see which VirtualServices list the Gateway"
+	case ProbeGateway503:
+		return "see the endpoints of the Service that the VirtualService routes to"
+	case ProbeBackend5xx:
+		return "see the application's log"
+	case ProbeDiffers, ProbeProtocol:
+		return "compare the sides with cutover probe"
+	default:
+		return "look with cutover probe"
 	}
 }
 

@@ -163,8 +163,10 @@ func TestGates(t *testing.T) {
 		{"old probes", model.GateProbeNew, func(w *gateWorld) { w.later(time.Hour) }, model.Wait, "1h0m0s old"},
 		{"bad probes", model.GateProbeNew, func(w *gateWorld) { w.probe(503, nil) }, model.Block, "503"},
 		{"refused", model.GateProbeNew, func(w *gateWorld) { w.probe(0, &model.ProbeError{Kind: model.ProbeRefused, Message: "refused"}) }, model.Block, "refused"},
+		{"what fails is named first", model.GateProbeNew, func(w *gateWorld) { w.probe(503, nil) }, model.Block, "backend-5xx at node-0:30444: the backend answers 503, the other side 200; see the application's log"},
 		{"filtered", model.GateProbeNew, func(w *gateWorld) { w.probe(0, &model.ProbeError{Kind: model.ProbeFiltered, Message: "no answer"}) }, model.Wait, "security group"},
-		{"one bad probe just now", model.GateProbeNew, func(w *gateWorld) { w.lastBad() }, model.Wait, "just now"},
+		{"one bad probe just now", model.GateProbeNew, func(w *gateWorld) { w.lastBad() }, model.Wait, "differs just now at node-0:30444: it answers 404, the other side 200"},
+		{"good again just now", model.GateProbeNew, func(w *gateWorld) { w.firstBad() }, model.Wait, "node-0:30444 has 2 of 3 good probes in a row for a.x.io since differs: it answers 404, the other side 200"},
 		{"old not seen", model.GateProbeNew, func(w *gateWorld) {
 			for k := range w.ev {
 				if k.Path == model.PathOld {
@@ -239,6 +241,14 @@ func (w *gateWorld) lastBad() {
 	for k, results := range w.ev {
 		if k.Path == model.PathNew {
 			results[len(results)-1].Status = 404
+		}
+	}
+}
+
+func (w *gateWorld) firstBad() {
+	for k, results := range w.ev {
+		if k.Path == model.PathNew {
+			results[0].Status = 404
 		}
 	}
 }

@@ -32,8 +32,30 @@ type phaseError struct {
 	err   error
 }
 
-func (e *phaseError) Error() string { return fmt.Sprintf("%s: %v", e.phase, e.err) }
+func (e *phaseError) Error() string { return fmt.Sprintf("%s: %s", e.phase, cause(e.err)) }
 func (e *phaseError) Unwrap() error { return e.err }
+
+// cause is an error without the operations and addresses that package net puts
+// before it: who reads it knows the target, and has little room.
+func cause(err error) string {
+	var system syscall.Errno
+	switch {
+	case timedOut(err):
+		return "no answer in time"
+	case errors.As(err, &system):
+		return system.Error()
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the connection was closed without an answer"
+	default:
+		return err.Error()
+	}
+}
+
+func timedOut(err error) bool {
+	var network net.Error
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.As(err, &network) && network.Timeout()
+}
 
 // certificateError is a certificate other than the expected one.
 type certificateError struct{ message string }
@@ -51,7 +73,6 @@ func kindOf(err error) model.ProbeErrorKind {
 		certificate *certificateError
 		operation   *net.OpError
 		notTLS      tls.RecordHeaderError
-		network     net.Error
 	)
 	connect := errors.As(err, &at) && at.phase == connecting
 	switch {
@@ -66,8 +87,7 @@ func kindOf(err error) model.ProbeErrorKind {
 		return model.ProbeRefused
 	case connect && (errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH)):
 		return model.ProbeFiltered
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded),
-		errors.As(err, &network) && network.Timeout():
+	case timedOut(err):
 		if connect {
 			return model.ProbeFiltered // Security groups drop, they do not refuse.
 		}

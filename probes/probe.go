@@ -109,7 +109,7 @@ func (p Prober) handshake(ctx context.Context, conn net.Conn, t model.ProbeTarge
 		r.TLS = seen(state)
 		r.TLS.Verified = p.verified(state, t)
 		if t.CertSHA256 != "" && !r.TLS.Verified {
-			return &certificateError{fmt.Sprintf("presented %s, the Gateway's Secret holds %s",
+			return &certificateError{fmt.Sprintf("%s is presented, the Gateway's Secret holds %s",
 				short(r.TLS.SHA256), short(t.CertSHA256))}
 		}
 		return nil

@@ -192,30 +192,32 @@ func TestErrorsAreClassified(t *testing.T) {
 		target model.ProbeTarget
 		dial   func(context.Context, string, string) (net.Conn, error)
 		want   model.ProbeErrorKind
+		says   string
 	}{
-		{"refused", target(closed.Addr()), nil, model.ProbeRefused},
-		{"filtered", target(closed.Addr()), dropped, model.ProbeFiltered},
-		{"another certificate", named(gateway(t, envoy, &tls.Config{Certificates: []tls.Certificate{cert}}), strings.Repeat("0", 64)), nil, model.ProbeCertificate},
-		{"no filter chain", raw(t, read), nil, model.ProbeReset},
+		{"refused", target(closed.Addr()), nil, model.ProbeRefused, "connect: connection refused"},
+		{"filtered", target(closed.Addr()), dropped, model.ProbeFiltered, "connect: no answer in time"},
+		{"another certificate", named(gateway(t, envoy, &tls.Config{Certificates: []tls.Certificate{cert}}), strings.Repeat("0", 64)), nil, model.ProbeCertificate, "TLS handshake: " + sha[:12] + " is presented, the Gateway's Secret holds 000000000000"},
+		{"reset", raw(t, func(c net.Conn) { read(c); _ = c.(*net.TCPConn).SetLinger(0) }), nil, model.ProbeReset, "TLS handshake: connection reset by peer"},
+		{"no filter chain", raw(t, read), nil, model.ProbeReset, ""},
 		{"alert", raw(t, func(c net.Conn) {
 			_ = tls.Server(c, &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 				return nil, errors.New("none for this name")
 			}}).Handshake()
-		}), nil, model.ProbeTLSAlert},
-		{"not TLS", raw(t, func(c net.Conn) { read(c); _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") }), nil, model.ProbeProtocol},
-		{"closed without an answer", plainHTTP(raw(t, read)), nil, model.ProbeReset},
-		{"silence", plainHTTP(raw(t, func(c net.Conn) { read(c); read(c) })), nil, model.ProbeTimeout},
-		{"not HTTP", plainHTTP(raw(t, func(c net.Conn) { read(c); _, _ = io.WriteString(c, "hello\r\n\r\n") })), nil, model.ProbeProtocol},
-		{"right", named(gateway(t, envoy, &tls.Config{Certificates: []tls.Certificate{cert}}), strings.ToUpper(sha)), nil, ""},
+		}), nil, model.ProbeTLSAlert, "TLS handshake: remote error: tls: internal error"},
+		{"not TLS", raw(t, func(c net.Conn) { read(c); _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") }), nil, model.ProbeProtocol, ""},
+		{"closed without an answer", plainHTTP(raw(t, read)), nil, model.ProbeReset, "request: the connection was closed without an answer"},
+		{"silence", plainHTTP(raw(t, func(c net.Conn) { read(c); read(c) })), nil, model.ProbeTimeout, "request: no answer in time"},
+		{"not HTTP", plainHTTP(raw(t, func(c net.Conn) { read(c); _, _ = io.WriteString(c, "hello\r\n\r\n") })), nil, model.ProbeProtocol, ""},
+		{"right", named(gateway(t, envoy, &tls.Config{Certificates: []tls.Certificate{cert}}), strings.ToUpper(sha)), nil, "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := Prober{Timeout: 200 * time.Millisecond, Dial: c.dial}.Probe(t.Context(), c.target)
-			var got model.ProbeErrorKind
+			var got model.ProbeError
 			if r.Error != nil {
-				got = r.Error.Kind
+				got = *r.Error
 			}
-			if got != c.want {
-				t.Errorf("got %q (%+v), want %q", got, r.Error, c.want)
+			if got.Kind != c.want || c.says != "" && got.Message != c.says {
+				t.Errorf("got %q: %q, want %q: %q", got.Kind, got.Message, c.want, c.says)
 			}
 		})
 	}
