@@ -100,9 +100,13 @@ func (l *live) proveEntrance(ctx context.Context, e entrance, to model.SideName,
 			trouble = model.Line(err.Error())
 		}
 		for _, a := range round {
+			why := ""
+			if a.side == to {
+				why = l.unserved(e.target.Host, to, a.result)
+			}
 			switch {
-			case a.side == to && refused(a.result):
-				row, trouble = 0, fmt.Sprintf("on %s, but the gateway itself answers %d", to, a.result.Status)
+			case why != "":
+				row, trouble = 0, fmt.Sprintf("on %s, but %s", to, why)
 			case a.side == to:
 				row++
 			case a.side != "":
@@ -120,10 +124,37 @@ func (l *live) proveEntrance(ctx context.Context, e entrance, to model.SideName,
 	}
 }
 
-// refused reports that the gateway answered by itself, as it has no route or no
-// backend: the traffic is there, but it is not served.
-func refused(r model.ProbeResult) bool {
-	return r.Envoy && !r.Backend && (r.Status == 404 || r.Status == 503)
+// unserved says why a request that came to the side was not served there, ""
+// when it was: no answer came back, the gateway has no route or no backend for
+// it, or the backend fails while it does not through the other side.
+func (l *live) unserved(host model.HostKey, to model.SideName, r model.ProbeResult) string {
+	switch {
+	case r.Error != nil:
+		return "no answer came: " + r.Error.Message
+	case r.Envoy && !r.Backend && (r.Status == 404 || r.Status == 503):
+		return fmt.Sprintf("the gateway itself answers %d", r.Status)
+	case r.Status >= 500 && l.wellElsewhere(host, to):
+		return fmt.Sprintf("the backend answers %d, through the other side it does not", r.Status)
+	default:
+		return ""
+	}
+}
+
+// wellElsewhere reports whether the newest probe of the other side that was
+// answered was answered without a server's error.
+func (l *live) wellElsewhere(host model.HostKey, to model.SideName) bool {
+	var newest model.ProbeResult
+	for t, results := range l.engine.Evidence() {
+		if t.Host != host || t.Path == model.PathLoadBalancer || t.Path == model.Path(to) {
+			continue
+		}
+		for _, r := range results {
+			if r.OK() && r.Began.After(newest.Began) {
+				newest = r
+			}
+		}
+	}
+	return newest.OK() && newest.Status < 500
 }
 
 // ask sends n requests, each with a nonce of its own.

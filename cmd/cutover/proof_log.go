@@ -23,9 +23,11 @@ func (l *live) byAccessLog(ctx context.Context, m run.Move, e entrance) (found *
 		return nil, "no NodePort of " + string(m.To) + " to try the access log with", false
 	}
 	began := time.Now()
+	direct.CertSHA256 = "" // Whatever certificate it presents, its side is known.
 	tried := l.ask(ctx, *direct, 1)
 	if err := tried[0].result.Error; err != nil {
-		return nil, "the access log could not be tried, as the NodePort does not answer: " + err.Message, false
+		// A filter stays; what is refused or reset may be so for a moment only.
+		return nil, "the access log could not be tried, as the NodePort does not answer: " + err.Message, err.Kind != model.ProbeFiltered
 	}
 	err := l.findInLogs(ctx, m.Host.Lane, began, tried)
 	switch seen := tried[0].side; {
