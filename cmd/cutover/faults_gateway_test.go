@@ -361,3 +361,77 @@ func TestNewSideFailsDuringProof(t *testing.T) {
 		})
 	}
 }
+
+// row waits until a line of the screen matches.
+func (x *terminal) row(expression string) string {
+	x.t.Helper()
+	wanted := regexp.MustCompile(expression)
+	for deadline := time.Now().Add(90 * time.Second); ; time.Sleep(50 * time.Millisecond) { // Between two looks at the screen.
+		screen := x.screen()
+		if line := wanted.FindString(screen); line != "" {
+			return line
+		}
+		if time.Now().After(deadline) {
+			x.t.Fatalf("%s never came:\n%s", expression, screen)
+		}
+	}
+}
+
+// TestGatewayTroubleInTheConsole: the hosts row and the Probes pane say what is
+// wrong, the dialog why the host stays, and all of it heals by itself.
+func TestGatewayTroubleInTheConsole(t *testing.T) {
+	t.Parallel()
+	type trouble struct {
+		fault, argument string
+		row             string // of the host, from its traffic on
+		pane            string // what is wrong with new, as far as there is room
+		node            string // new on one node
+		verdict, dialog string
+	}
+	for name, list := range map[string][]trouble{
+		"nodes": {
+			{"gateway-down", "new:1h", `old +0 blocked: refused at`, "refused: connect: connection r", "refused", "block", "refused at ip-"},
+			{"gateway-down", "new:1ms", `old +0 blocked: Service istio`, "refused: connect: connection r", "refused", "block", "has no ready pod"},
+			{"nodeport-filtered", "new", `old .* 200 \S+ +filtered`, "filtered: connect: no answer i", "filtered", "wait", "filtered at ip-"},
+			{"gateway-cert-nosni", "new", `old +0 blocked: certificate a`, "certificate: TLS handshake: ", "cert", "block", "certificate at ip-"},
+		},
+		"host": {
+			{"host-503", "", `old +0 blocked: gateway-503 a`, "gateway-503: 503 by the gateway", "503", "block", "gateway-503 at ip-"},
+			{"host-backend-503", "", `old +0 blocked: backend-5xx a`, "backend-5xx: the backend answer", "503", "block", "backend-5xx at ip-"},
+			{"host-slow", argocd + ":2s", `old .* 200 \S+ +200 2.0s`, "", "200 2.0s", "", "ready"},
+			{"host-slow", argocd + ":1h", `old +0 blocked: timeout at`, "timeout: request: no answer in", "timeout", "block", "timeout at ip-"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t)
+			x := consoleOn(t, s, "", 120, 40)
+			x.line("cutover; echo ended: $?")
+			x.until("Hosts: 0 of 24 on new", argocd)
+			x.keys("/", "argocd", "Enter")
+			x.until("1 of 1")
+			well := argocd + `.* old .* 200 \S+ +200 (\d+ms|<1ms|0\.\ds)`
+			x.row(well)
+			for _, c := range list {
+				switchOn(t, s, c.fault, c.argument)
+				x.row(argocd + ".* " + c.row)
+				x.row(`ip-\S+ old 200 \S+ +new ` + c.node)
+				if c.pane != "" {
+					x.until(c.pane)
+				}
+				x.keys("t")
+				x.until("Move "+argocd+" to new", c.verdict, c.dialog)
+				x.keys("Escape")
+				x.until("? help", "1 of 1")
+				switchOff(t, s, c.fault)
+				x.row(well)
+			}
+			x.keys("t")
+			x.until("Move "+argocd+" to new", "ready")
+			x.keys("y")
+			x.until("1 of 24 on new", "argocd → new proven")
+			x.keys("q")
+			x.until("ended: 0")
+		})
+	}
+}
