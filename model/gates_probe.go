@@ -91,7 +91,7 @@ func (j *judge) judgeSeries(x subject, at string, s series, f *findings) {
 		case x.to == New && ok:
 			good, why = GoodProbe(r, reference)
 		case x.to == New && r.Error == nil:
-			f.wait("%s answers %d, but the old side has not been seen to answer for %s, so there is nothing to compare with",
+			f.wait("%s answers %d, but the old side has not been seen to answer for %s, so there is nothing to compare with; mend it, or override the gate with a reason",
 				at, r.Status, x.host.Host)
 			return
 		case !good && why == nil:

@@ -154,6 +154,27 @@ func TestPauseAndForget(t *testing.T) {
 	})
 }
 
+// TestOldDownIsNoFaultOfOthers: through the load balancer clients are served by
+// whatever side it is; new has nothing left to be compared with.
+func TestOldDownIsNoFaultOfOthers(t *testing.T) {
+	s := newStore()
+	refused := &model.ProbeError{Kind: model.ProbeRefused, Message: "connect: connection refused"}
+	for _, r := range []model.ProbeResult{
+		{Target: model.ProbeTarget{Host: host, Path: model.PathOld}, Error: refused},
+		{Target: model.ProbeTarget{Host: host, Path: model.PathNew}, Status: 200, Envoy: true, Backend: true},
+		{Target: model.ProbeTarget{Host: host, Path: model.PathLoadBalancer}, Status: 200, Envoy: true, Backend: true},
+	} {
+		s.add(r, time.Second)
+	}
+	v := s.view().Series
+	if lb := v[Key{host, model.PathLoadBalancer}]; lb.Good != 1 {
+		t.Errorf("through the load balancer: %+v", lb.LastError)
+	}
+	if e := v[Key{host, model.PathNew}].LastError; e == nil || e.Message != "it answers 200, but the other side does not answer: connect: connection refused" {
+		t.Errorf("new: %+v", e)
+	}
+}
+
 func TestOneNodeIsNotFlooded(t *testing.T) {
 	c := &counter{}
 	in(t, c, Limits{PerSecond: 100, PerNode: 5, Idle: time.Second}, func(e *Engine) {

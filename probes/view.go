@@ -107,8 +107,10 @@ func (s *store) add(r model.ProbeResult, every time.Duration) {
 	}
 
 	old, known := s.reference(r.Target)
-	if !known {
-		old = r // Until old has been asked there is nothing to differ from.
+	if !known || r.Target.Path == model.PathLoadBalancer && !old.OK() {
+		// Until old has been asked there is nothing to differ from; clients are
+		// served well also when it is down.
+		old = r
 	}
 	good, why := model.GoodProbe(r, old)
 	key := Key{r.Target.Host, r.Target.Path}

@@ -233,6 +233,34 @@ func publishAtGateways(t *testing.T, s *sandbox.Sandbox, host string) {
 	}
 }
 
+// TestOldSideDown: whoever flees to new is told how, and that it serves.
+func TestOldSideDown(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	eventually(t, s, exits0, "plan", "--host", argocd, "--to", "new")
+	switchOn(t, s, "gateway-down", "old:1ms")
+	o := ended(t, sandboxed(t, s, "", "probe", "--host", argocd, "--count", "1"))
+	if o.exit != 1 || !strings.Contains(o.stdout, "bad  refused: connect: connection refused") ||
+		!strings.Contains(o.stdout, "bad  differs: it answers 200, but the other side does not answer: connect: connection refused") {
+		t.Errorf("probe: exit %d\n%s%s", o.exit, o.stdout, o.stderr)
+	}
+	shift := []string{"shift", "--host", argocd, "--to", "new", "--yes", "--wait", "1s"}
+	ended(t, sandboxed(t, s, "", shift...)).expect(t, 8, "the old side has not been seen to answer for "+argocd+
+		", so there is nothing to compare with; mend it, or override the gate with a reason", "")
+	o = ended(t, sandboxed(t, s, "", append(shift, "--override", "probe-new", "--reason", "old is down")...))
+	if o.exit != 0 || !strings.Contains(o.stdout, "proven on new by") {
+		t.Errorf("shift: exit %d\n%s%s", o.exit, o.stdout, o.stderr)
+	}
+	if o := ended(t, sandboxed(t, s, "", "probe", "--host", argocd, "--side", "lb", "--count", "1")); o.exit != 0 {
+		t.Errorf("through the load balancer: exit %d\n%s%s", o.exit, o.stdout, o.stderr)
+	}
+	switchOff(t, s, "gateway-down")
+	if o := ended(t, sandboxed(t, s, "", "rollback", "--all", "--yes")); o.exit != 0 {
+		t.Errorf("rollback: exit %d\n%s%s", o.exit, o.stdout, o.stderr)
+	}
+	nothingChanged(t, s)
+}
+
 // TestWayBackUnderGatewayTrouble: it is never held back, whatever probes say.
 func TestWayBackUnderGatewayTrouble(t *testing.T) {
 	t.Parallel()

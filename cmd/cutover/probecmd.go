@@ -153,15 +153,17 @@ func (r *probing) take(result model.ProbeResult) {
 	defer r.mu.Unlock()
 	t := result.Target
 	compared := reference{t.Host, t.Scheme}
-	if t.Path == model.PathOld && result.OK() {
+	if before := r.old[compared]; t.Path == model.PathOld && (result.OK() || !before.OK()) {
 		r.old[compared] = result
 	}
 	if !slices.Contains(r.flags.sides, string(t.Path)) {
 		return
 	}
-	old, known := r.old[compared]
-	if !known && t.Path == model.PathLoadBalancer {
-		old = result // Gateways are not probed by this scheme: there is nothing to differ from.
+	old := r.old[compared]
+	if !old.OK() && t.Path == model.PathLoadBalancer {
+		// Gateways are not probed by this scheme, or old does not answer: there is
+		// nothing to differ from.
+		old = result
 	}
 	good, why := model.GoodProbe(result, old)
 	key := probes.Key{Host: t.Host, Path: t.Path}
