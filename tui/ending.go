@@ -46,6 +46,9 @@ func (a *App) endRun(r *runState, result run.Result) {
 		st = styleWarn
 		words = "left as somebody else changed it: " + some(r.left, 3) + " (cutover rollback --force overwrites it)"
 	case model.KindOf(result.Err) == model.KindUnproven:
+		for _, said := range []string{"switched, unproven: ", "switched, side unconfirmed: "} {
+			why = strings.TrimPrefix(why, said)
+		}
 		st, words = styleWarn, unprovenWords(r, hosts)+": "+why
 	default:
 		words = why + " · " + words

@@ -26,7 +26,9 @@ type runState struct {
 	cancel     context.CancelFunc
 	began      time.Time
 	waiting    string // what the run waits for, as last said
-	verified   int    // changes that AWS has read back
+	// unproven is what has been said to keep proof from coming.
+	unproven map[string]bool
+	verified int // changes that AWS has read back
 	// Hosts by what became of their proof.
 	proven, unconfirmed int
 	by                  []string // how they were proven
@@ -268,6 +270,13 @@ func (a *App) takeProof(e run.Event, hosts []model.HostKey, name, detail string,
 		a.note(styleWarn, fmt.Sprintf("%s → %s unconfirmed", name, to), listHosts(hosts)+"\n"+e.Detail)
 	case model.ProofUnproven, model.ProofNone:
 		a.setProgress(hosts, a.switchedWord(e, detail), styleWarn)
+		if why := keptFromProof(detail); why != "" && !a.run.unproven[why] {
+			if a.run.unproven == nil {
+				a.run.unproven = map[string]bool{}
+			}
+			a.run.unproven[why] = true
+			a.note(styleWarn, "unproven: "+why, listHosts(hosts)+"\n"+e.Detail)
+		}
 	}
 }
 
@@ -279,9 +288,21 @@ func provenBy(detail string) string {
 	return ""
 }
 
+// keptFromProof is what a detail names besides how far proof has come: "why (2 of
+// 3 by access log)".
+func keptFromProof(detail string) string {
+	_, why, _ := strings.Cut(detail, "unproven: ")
+	if at := proofCount().FindStringIndex(why); at != nil {
+		why = why[:at[0]]
+	}
+	return strings.TrimRight(why, " (")
+}
+
+func proofCount() *regexp.Regexp { return regexp.MustCompile(`\b(\d+) of (\d+) by\b`) }
+
 // switchedWord says how far proof has come: "proving 2/3".
 func (a *App) switchedWord(e run.Event, detail string) string {
-	if m := regexp.MustCompile(`\b(\d+) of (\d+)\b`).FindStringSubmatch(detail); m != nil && m[1] != "0" && e.Event != run.Verified {
+	if m := proofCount().FindStringSubmatch(detail); m != nil && m[1] != "0" && e.Event != run.Verified {
 		return "proving " + m[1] + "/" + m[2]
 	}
 	if a.run.plan.WayBack {

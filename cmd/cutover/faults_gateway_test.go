@@ -463,3 +463,36 @@ func TestGatewayTroubleInTheConsole(t *testing.T) {
 		})
 	}
 }
+
+// TestNewSideFailsDuringProofInTheConsole: the console names what is wrong and
+// calls the host proven when it is, not before.
+func TestNewSideFailsDuringProofInTheConsole(t *testing.T) {
+	t.Parallel()
+	s, err := sandbox.Start(t.Context(), sandbox.Options{StateDir: t.TempDir(), Propagation: 2 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	x := consoleOn(t, s, "", 120, 40)
+	x.line("cutover; echo ended: $?")
+	x.until("Hosts: 0 of 24 on new", argocd)
+	x.keys("/", "argocd", "Enter")
+	x.until("1 of 1")
+	x.keys("t")
+	x.until("Move "+argocd+" to new", "ready")
+	x.keys("y")
+	x.until("switched, unproven")
+	switchOn(t, s, "host-503", "")
+	screen := x.until("unproven: on new, but the", "503 gw")
+	if strings.Contains(screen, "new, proven") || strings.Contains(screen, "new proven") {
+		t.Errorf("it is called proven:\n%s", screen)
+	}
+	switchOff(t, s, "host-503")
+	x.until("argocd → new proven")
+	x.keys("z")
+	x.until("Take the last run back")
+	x.keys("y")
+	x.until("0 of 24 on new", "argocd → old proven")
+	x.keys("q")
+	x.until("ended: 0")
+}

@@ -78,11 +78,11 @@ type asked struct {
 func (l *live) proveEntrance(ctx context.Context, e entrance, to model.SideName, m *proofMethod, report func(run.Proving)) run.Proving {
 	row, trouble := 0, ""
 	unproven := func() run.Proving {
-		detail := fmt.Sprintf("switched, unproven: %d of %d by %s", row, model.K, m.name)
-		if trouble != "" {
-			detail += "; " + trouble
+		far := fmt.Sprintf("%d of %d by %s", row, model.K, m.name)
+		if trouble != "" { // It comes first, as what does not fit is cut from the end.
+			far = trouble + " (" + far + ")"
 		}
-		return run.Proving{Proof: model.ProofUnproven, Detail: detail}
+		return run.Proving{Proof: model.ProofUnproven, Detail: "switched, unproven: " + far}
 	}
 	for first := true; ; first = false {
 		if !first && !sleep(ctx, proofEvery) {
