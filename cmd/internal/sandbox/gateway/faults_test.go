@@ -31,10 +31,15 @@ func (w *world) moreNodes(t *testing.T) (with, without string) {
 	return with, without
 }
 
-// reached says what becomes of a request to an address.
-func reached(t *testing.T, address string) string {
+// reached says what becomes of a request to an address, within a time that
+// leaves a busy machine some, unless it is to be dropped.
+func reached(t *testing.T, address, want string) string {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp", address, 100*time.Millisecond)
+	within := 5 * time.Second
+	if want == "dropped" {
+		within = 100 * time.Millisecond
+	}
+	conn, err := net.DialTimeout("tcp", address, within)
 	var timeout net.Error
 	switch {
 	case errors.As(err, &timeout) && timeout.Timeout():
@@ -72,7 +77,7 @@ func (w *world) becomes(t *testing.T, address, want string) {
 	t.Helper()
 	got := ""
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
-		if got = reached(t, address); got == want {
+		if got = reached(t, address, want); got == want {
 			return
 		}
 	}
@@ -94,26 +99,26 @@ func TestFilteredDropsEverything(t *testing.T) {
 	heal := w.mesh.Inject(Fault{Kind: Filtered, Namespace: "istio-system", Node: "node-1"})
 	for _, port := range []string{":30021", ":30080", ":30443"} {
 		for range 3 { // However often it is tried.
-			if got := reached(t, w.node+port); got != "dropped" {
+			if got := reached(t, w.node+port, "dropped"); got != "dropped" {
 				t.Errorf("%s is %s, want dropped", port, got)
 			}
 		}
 	}
-	if got := reached(t, with+":30021"); got != "answers" {
+	if got := reached(t, with+":30021", "answers"); got != "answers" {
 		t.Errorf("the other node is %s", got)
 	}
 	if got := asked(open, 100*time.Millisecond); got != "silent" {
 		t.Errorf("the connection from before is %s, want silent", got)
 	}
 	crashed := w.mesh.Inject(Fault{Kind: Down, Namespace: "istio-system"})
-	if got := reached(t, w.node+":30021"); got != "dropped" {
+	if got := reached(t, w.node+":30021", "dropped"); got != "dropped" {
 		t.Errorf("with nobody behind it is %s, want dropped: no packet comes so far", got)
 	}
 	crashed()
 
 	heal()
 	heal()
-	if got := reached(t, w.node+":30021"); got != "answers" {
+	if got := reached(t, w.node+":30021", "answers"); got != "answers" {
 		t.Errorf("healed it is %s", got)
 	}
 }
@@ -131,7 +136,7 @@ func TestConnectionGoesOnWhenNoLongerFiltered(t *testing.T) {
 	heal := w.mesh.Inject(Fault{Kind: Filtered})
 	answered := make(chan string)
 	go func() { answered <- asked(open, time.Minute) }()
-	if got := reached(t, w.node+":30021"); got != "dropped" {
+	if got := reached(t, w.node+":30021", "dropped"); got != "dropped" {
 		t.Errorf("it is %s", got)
 	}
 	heal()
@@ -145,7 +150,7 @@ func TestOtherNamespacesAreNotConcerned(t *testing.T) {
 	for _, kind := range []FaultKind{Down, Filtered} {
 		defer w.mesh.Inject(Fault{Kind: kind, Namespace: "istio-gateway"})()
 	}
-	if got := reached(t, w.node+":30021"); got != "answers" {
+	if got := reached(t, w.node+":30021", "answers"); got != "answers" {
 		t.Errorf("it is %s", got)
 	}
 }
@@ -165,12 +170,12 @@ func TestDownGatewayResetsAndRefuses(t *testing.T) {
 		t.Errorf("the connection from before is %s", got)
 	}
 	for _, port := range []string{":30021", ":30080", ":30443"} {
-		if got := reached(t, w.node+port); got != "refused" {
+		if got := reached(t, w.node+port, "refused"); got != "refused" {
 			t.Errorf("%s is %s, want refused", port, got)
 		}
 	}
 	heal()
-	if got := reached(t, w.node+":30021"); got != "answers" {
+	if got := reached(t, w.node+":30021", "answers"); got != "answers" {
 		t.Errorf("healed it is %s", got)
 	}
 }
@@ -184,7 +189,7 @@ func TestDownGatewayAmongOthers(t *testing.T) {
 	for _, node := range []string{w.node, with, without} {
 		got := map[string]int{}
 		for range 4 {
-			got[reached(t, node+":30021")]++
+			got[reached(t, node+":30021", "answers")]++
 		}
 		if got["answers"] != 2 || got["reset"] != 2 {
 			t.Errorf("%s: %v, want half of them reset", node, got)
@@ -353,7 +358,7 @@ func TestCloseWithFaults(t *testing.T) {
 	waiting.Wait()
 	heal()
 	w.mesh.Inject(Fault{Kind: Down})()
-	if got := reached(t, w.node+":30021"); got != "refused" {
+	if got := reached(t, w.node+":30021", "refused"); got != "refused" {
 		t.Errorf("after Close it is %s", got)
 	}
 }
