@@ -490,6 +490,10 @@ func FuzzRequests(f *testing.F) {
 	f.Add("PUT", "/api/v1/namespaces/default/services/public", "fieldValidation=Strict", "application/vnd.kubernetes.protobuf", "k8s\x00\n\x00")
 	f.Add("DELETE", "/api/v1/namespaces/default/services", "", "application/json", `{"preconditions":{}}`)
 	f.Add("GET", "/api/v1/namespaces/default/events", "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan", "", "")
+	f.Add("PATCH", vs+"/argocd", "fieldManager=me&force=1", "application/apply-patch+yaml", `{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: argocd, managedFields: null}, spec: {hosts: [{}]}}`)
+	f.Add("PATCH", "/apis/apps/v1/namespaces/default/deployments/d/scale", "", "application/merge-patch+json", `{"spec":{"replicas":-1}}`)
+	f.Add("POST", "/apis/events.k8s.io/v1/namespaces/default/events", "", "application/yaml", `{regarding: {name: a}, metadata: {generateName: a, ownerReferences: [{}]}}`)
+	f.Add("GET", "/openapi/v3/apis/networking.istio.io/v1", "", "", "")
 	f.Add("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", "", "application/json", `{"spec":1}`)
 	f.Fuzz(func(t *testing.T, method, path, query, contentType, body string) {
 		s := New(Config{Tokens: map[string]User{"t": {Name: "admin"}}})
@@ -502,7 +506,8 @@ func FuzzRequests(f *testing.F) {
 		req.Header.Set("Authorization", "Bearer t")
 		recorder := httptest.NewRecorder()
 		s.Handler().ServeHTTP(recorder, req)
-		if recorder.Code >= 400 {
+		// A group that is not served is not part of the API.
+		if recorder.Code >= 400 && recorder.Body.String() != "404 page not found\n" {
 			var status metav1.Status
 			if err := json.Unmarshal(recorder.Body.Bytes(), &status); err != nil || status.Status != metav1.StatusFailure || int(status.Code) != recorder.Code {
 				t.Errorf("%d %s is no Status", recorder.Code, recorder.Body)
