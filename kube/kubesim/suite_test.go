@@ -95,6 +95,8 @@ func loadConfig(t *testing.T, path string) *rest.Config {
 
 // suite holds any API server to what Cutover relies on. It leaves out what needs controllers or kubelets.
 func suite(t *testing.T, cfg, viewer *rest.Config, real bool) {
+	cfg = rest.CopyConfig(cfg)
+	cfg.UserAgent = "kubesim.test" // It shows in managed fields.
 	e := &env{cfg: cfg, viewer: viewer, real: real, names: new(atomic.Int64)}
 	e.core = must(kubernetes.NewForConfig(cfg))
 	e.istio = must(istioclient.NewForConfig(cfg))
