@@ -10,10 +10,15 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 )
+
+// flowIdle is how long a flow without data lasts. Nobody is told when it is over:
+// who sends something later is answered with a reset.
+const flowIdle = 350 * time.Second
 
 // serveTCP accepts connections until the server is closed, and ends when they
 // have all ended.
@@ -72,9 +77,19 @@ func (srv *server) relay(client net.Conn) {
 		srv.closed(client.Close())
 		srv.closed(target.Close())
 	})()
+	var last atomic.Int64 // when data was passed on
+	last.Store(srv.now().UnixNano())
+	alive := func() bool {
+		now := srv.now().UnixNano()
+		if time.Duration(now-last.Swap(now)) < flowIdle {
+			return true
+		}
+		end()
+		return false
+	}
 	var directions sync.WaitGroup
-	directions.Go(func() { pass(target, client) })
-	directions.Go(func() { pass(client, target) })
+	directions.Go(func() { srv.pass(target, client, alive) })
+	directions.Go(func() { srv.pass(client, target, alive) })
 	directions.Wait()
 }
 
@@ -99,14 +114,29 @@ func (srv *server) dial(ctx context.Context, address netip.AddrPort, proxyV2, se
 
 // pass copies one direction and then tells the receiver that it has ended. An
 // error ends the direction like an end of file; the other one notices itself.
-func pass(to, from net.Conn) {
-	_, err := io.Copy(to, from)
-	if half, ok := to.(interface{ CloseWrite() error }); ok && err == nil {
-		if half.CloseWrite() == nil {
+// Where the flow has been idle for too long, its next data ends it.
+func (srv *server) pass(to, from net.Conn, alive func() bool) {
+	buffer := srv.buffers.Get()
+	defer srv.buffers.Put(buffer)
+	for {
+		n, err := from.Read(buffer)
+		if n > 0 {
+			if !alive() {
+				return
+			}
+			if _, failed := to.Write(buffer[:n]); failed != nil {
+				_ = to.Close()
+				return
+			}
+		}
+		if err != nil {
+			if half, ok := to.(interface{ CloseWrite() error }); ok && errors.Is(err, io.EOF) && half.CloseWrite() == nil {
+				return
+			}
+			_ = to.Close()
 			return
 		}
 	}
-	_ = to.Close()
 }
 
 // reset ends a connection as an NLB without targets does.

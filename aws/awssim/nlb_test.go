@@ -9,8 +9,10 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
@@ -157,6 +159,24 @@ func TestNLBWithoutATargetResets(t *testing.T) {
 	empty := w.group("empty", types.ProtocolEnumTcp, 80, nil)
 	l := w.listener(w.loadBalancer("passthrough", types.LoadBalancerTypeEnumNetwork), types.ProtocolEnumTcp, 443, forwardTo(empty))
 	expectReset(t, l)
+}
+
+// A flow that was idle for too long is reset when somebody sends something.
+func TestFlowThatIsIdle(t *testing.T) {
+	w := newWorld(t)
+	var passed atomic.Int64
+	start := time.Now()
+	w.sim.now = func() time.Time { return start.Add(time.Duration(passed.Load())) }
+	group := w.serving("old", types.ProtocolEnumTcp, newBackend(t, "old", false))
+	l := w.listener(w.loadBalancer("passthrough", types.LoadBalancerTypeEnumNetwork), types.ProtocolEnumTcp, 443, forwardTo(group))
+	f := connect(t, l, "")
+	f.expect(t, "at first", "old")
+	passed.Add(int64(349 * time.Second))
+	f.expect(t, "in time", "old")
+	passed.Add(int64(350 * time.Second))
+	if name, err := f.ask(); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("too late: %q, %v", name, err)
+	}
 }
 
 func TestSourceStaysOnATarget(t *testing.T) {

@@ -28,6 +28,7 @@ type server struct {
 	certificate atomic.Pointer[tls.Certificate]
 	socket      net.Listener
 	http        *http.Server // for HTTP and HTTPS
+	buffers     buffers      // for TCP and TLS
 
 	// ctx ends when the server is closed; connections counts those being
 	// served.
