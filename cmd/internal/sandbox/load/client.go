@@ -20,6 +20,8 @@ type client struct {
 	kind      string
 	sites     []Site
 	transport *http.Transport
+	// turn counts what was offered, for the one who paces.
+	turn int
 }
 
 // use says how connections are used.

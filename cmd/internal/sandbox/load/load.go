@@ -155,9 +155,9 @@ func (g *Generator) pace(ctx context.Context) {
 // offer sends the nth request, or counts it as unsent where too many are under way.
 func (g *Generator) offer(ctx context.Context, n int) {
 	c := g.clients[n%len(g.clients)]
-	turn := n / len(g.clients)
 	all := methods()
-	site, method := c.sites[turn/len(all)%len(c.sites)], all[turn%len(all)]
+	site, method := c.sites[c.turn/len(all)%len(c.sites)], all[c.turn%len(all)]
+	c.turn++
 	select {
 	case g.free <- struct{}{}:
 	default:
