@@ -135,7 +135,8 @@ func causeOf(err error) string {
 		return "timeout"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "refused"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
+		strings.Contains(err.Error(), "stream error"): // HTTP/2's, whose type is not exported
 		return "reset"
 	case errors.As(err, &untrusted), errors.As(err, &record),
 		errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error"): // alerts

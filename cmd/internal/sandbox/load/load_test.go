@@ -134,8 +134,8 @@ func eventually(t *testing.T, what string, holds func() bool) {
 // What was there before is no loss, whatever it is.
 func TestNothingIsLostWhereNothingChanges(t *testing.T) {
 	w := newWorld(t)
-	g := begin(t, w.options(t, 400, "plain", "login", "broken"))
-	eventually(t, "many requests are sent", func() bool { return g.Report().Sent >= 200 })
+	g := begin(t, w.options(t, 60, "plain", "login", "broken"))
+	eventually(t, "many requests are sent", func() bool { return g.Report().Sent >= 120 })
 	r := g.Stop()
 	if r.Lost != 0 || len(r.ByHost) != 6 {
 		t.Errorf("%+v", r)
@@ -163,7 +163,7 @@ func TestNothingIsLostWhereNothingChanges(t *testing.T) {
 
 func TestLossesByCauseAndHost(t *testing.T) {
 	w := newWorld(t)
-	g := begin(t, w.options(t, 400, "plain", "breaks", "heals", "unrouted", "swaps", "drops"))
+	g := begin(t, w.options(t, 60, "plain", "breaks", "heals", "unrouted", "swaps", "drops"))
 	eventually(t, "requests are sent", func() bool { return g.Report().Sent >= 100 })
 	if r := g.Report(); r.Lost != 0 {
 		t.Fatalf("before anything changes: %s", r.Line())
