@@ -115,10 +115,25 @@ func healthy(g TargetGroup) []Target {
 func firstSick(g TargetGroup) string {
 	for _, t := range g.Targets {
 		if t.State != "healthy" {
-			return strings.TrimRight(fmt.Sprintf(": %s is %s %s", t.ID, t.State, t.Reason), " ")
+			return strings.TrimRight(fmt.Sprintf(": %s is %s %s", t.ID, t.State, t.Reason), " ") + healthRemedy(t.Reason)
 		}
 	}
 	return "; register the nodes with it"
+}
+
+// healthRemedy is where to look for why health checks fail. A network load
+// balancer gives one reason for all that there are.
+func healthRemedy(reason string) string {
+	switch reason {
+	case "Target.Timeout":
+		return "; usually a security group drops the health checks: admit the load balancer to their port"
+	case "Target.FailedHealthChecks":
+		return "; see whether the gateway's pods are ready, and whether a security group admits the health checks"
+	case "Target.ResponseCodeMismatch":
+		return "; see the port, path and codes of the group's health check"
+	default:
+		return ""
+	}
 }
 
 func (j *judge) sharedRule(x subject) (f findings) {

@@ -146,7 +146,7 @@ func TestGates(t *testing.T) {
 
 		{"unhealthy", model.GateTargetHealth, func(w *gateWorld) {
 			w.groupNamed("public-new-https").Targets[1].State, w.groupNamed("public-new-https").Targets[1].Reason = "unhealthy", "Target.Timeout"
-		}, model.Wait, "1 healthy targets of 2 that it needs: i-1 is unhealthy Target.Timeout"},
+		}, model.Wait, "1 healthy targets of 2 that it needs: i-1 is unhealthy Target.Timeout; usually a security group"},
 		{"fewer nodes with pods", model.GateTargetHealth, func(w *gateWorld) {
 			w.groupNamed("public-new-https").Targets[1].State = "unhealthy"
 			w.cluster.Pods = slices.DeleteFunc(w.cluster.Pods, func(p model.Pod) bool { return p.Name.Name == "public-new-1" })

@@ -71,6 +71,7 @@ func TestGatewayTroubleInCommands(t *testing.T) {
 		exit                  int    // of plan and shift
 		gate, reason          string // the line that holds it back
 		others                []string
+		health                string // what gate target-health comes to say
 	}{
 		{
 			fault: "gateway-down", argument: "new:1h", host: argocd, selection: alb, probe: "bad refused: connect: connection refused",
@@ -80,11 +81,13 @@ func TestGatewayTroubleInCommands(t *testing.T) {
 		{
 			fault: "gateway-down", argument: "new:1ms", host: argocd, selection: alb, probe: "bad refused: connect: connection refused",
 			exit: 3, gate: "service", reason: "block Service istio-gateway/public-ingressgateway has no ready pod",
+			health: "unhealthy Target.FailedHealthChecks; see whether the gateway's pods are ready, and whether a security group admits the health checks",
 		},
 		{
 			fault: "nodeport-filtered", host: argocd, selection: alb, probe: "bad filtered: connect: no answer in time",
 			exit: 8, gate: "probe-new", reason: "wait filtered at ip-…:30444: connect: no answer in time; usually a security group drops it: admit this machine to the NodePort there",
 			others: []string{"service pass"},
+			health: "unhealthy Target.Timeout; usually a security group drops the health checks: admit the load balancer to their port",
 		},
 		{
 			fault: "gateway-cert-nosni", host: argocd, selection: alb, probe: "is presented, the Gateway's Secret holds",
@@ -133,6 +136,7 @@ func TestGatewayTroubleInCommands(t *testing.T) {
 					t.Errorf("plan: %q, want %q", o.gateLine(gate), other)
 				}
 			}
+			eventually(t, s, func(o outcome) bool { return strings.Contains(o.gateLine("target-health"), c.health) }, plan...)
 			if c.exit != 0 {
 				o = ended(t, sandboxed(t, s, "", shift...))
 				o.expect(t, c.exit, "gate ", "what the gate names")
