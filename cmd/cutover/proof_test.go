@@ -22,10 +22,18 @@ import (
 func unlogged(t *testing.T) *sandbox.Sandbox {
 	t.Helper()
 	s := start(t)
-	if err := s.SetAccessLog(false); err != nil {
+	if _, err := s.Fault(t.Context(), "no-access-log", ""); err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// uncounted takes the permission to read the gateways' counters away.
+func uncounted(t *testing.T, s *sandbox.Sandbox) {
+	t.Helper()
+	if _, err := s.Fault(t.Context(), "kube-forbidden", "pods/proxy"); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // proofs are the last words on each host in a run's events.
@@ -86,7 +94,7 @@ func TestOthersOnOldAreNoProof(t *testing.T) {
 	if strings.Contains(o.stdout, `"event":"proven"`) {
 		t.Errorf("it was said to be proven:\n%s", o.stdout)
 	}
-	if err := s.SetAccessLog(true); err != nil {
+	if _, err := s.FaultOff(t.Context(), "no-access-log"); err != nil {
 		t.Fatal(err)
 	}
 	// What was not proven then can be proven later.
@@ -128,21 +136,15 @@ func TestGatewayThatAnswersItselfIsNoProof(t *testing.T) {
 func TestNoLogsAndNoCounters(t *testing.T) {
 	t.Parallel()
 	s := unlogged(t)
-	api := kubeErrors(t, s, func(r *http.Request) int {
-		if strings.Contains(r.URL.Path, "/proxy/") {
-			return http.StatusForbidden
-		}
-		return 0
-	})
-	env := "KUBECONFIG=" + api.kubeconfig
-	o := ended(t, with(sandboxed(t, s, "", "shift", "--host", argocd, "--to", "new", "--yes", "-o", "json"), env))
+	uncounted(t, s)
+	o := ended(t, sandboxed(t, s, "", "shift", "--host", argocd, "--to", "new", "--yes", "-o", "json"))
 	got := proofs(t, o)[argocd]
 	for _, want := range []string{"switched, side unconfirmed: ", "write no access log", "; the counters cannot be read: get pods/proxy: istio-"} {
 		if o.exit != 10 || !strings.Contains(got, want) {
 			t.Errorf("exit %d, want %q in %q\n%s", o.exit, want, got, o.stderr)
 		}
 	}
-	o = ended(t, with(sandboxed(t, s, "", "shift", "--lane", "passthrough", "--to", "new", "--yes", "-o", "json"), env))
+	o = ended(t, sandboxed(t, s, "", "shift", "--lane", "passthrough", "--to", "new", "--yes", "-o", "json"))
 	for host, got := range proofs(t, o) {
 		if o.exit != 10 || !strings.Contains(got, "side unconfirmed") {
 			t.Errorf("%s: exit %d, %q", host, o.exit, got)
@@ -150,7 +152,7 @@ func TestNoLogsAndNoCounters(t *testing.T) {
 	}
 
 	// Traffic is nobody's gate: the report is whole without it, and says so.
-	o = ended(t, with(sandboxed(t, s, "", "status", "-o", "json"), env))
+	o = ended(t, sandboxed(t, s, "", "status", "-o", "json"))
 	var report struct {
 		Problems []model.Problem
 		Lanes    []struct {
@@ -168,7 +170,7 @@ func TestNoLogsAndNoCounters(t *testing.T) {
 			t.Errorf("traffic that nobody could read: %+v", l)
 		}
 	}
-	if o = ended(t, with(sandboxed(t, s, "", "status"), env)); o.exit != 0 || !strings.Contains(o.stdout, "problem  kubernetes: get pods/proxy: ") {
+	if o = ended(t, sandboxed(t, s, "", "status")); o.exit != 0 || !strings.Contains(o.stdout, "problem  kubernetes: get pods/proxy: ") {
 		t.Errorf("exit %d\n%s", o.exit, o.stdout)
 	}
 }
@@ -295,13 +297,8 @@ func TestProofByCertificate(t *testing.T) {
 		})
 		args = append(args, "--override", "secret="+host+".bigbang.example", "--override", "probe-new="+host+".bigbang.example")
 	}
-	api := kubeErrors(t, s, func(r *http.Request) int {
-		if strings.Contains(r.URL.Path, "/proxy/") {
-			return http.StatusForbidden
-		}
-		return 0
-	})
-	o := ended(t, with(sandboxed(t, s, "", args...), "KUBECONFIG="+api.kubeconfig))
+	uncounted(t, s)
+	o := ended(t, sandboxed(t, s, "", args...))
 	said := proofs(t, o)
 	if o.exit != 0 || len(said) != 4 {
 		t.Errorf("exit %d, %v\n%s", o.exit, said, o.stderr)

@@ -51,7 +51,7 @@ type lasting struct {
 
 // definitions are all faults, in the order in which they are listed.
 func definitions() []fault {
-	return slices.Concat(awsFaults(), kubeFaults(), gatewayFaults(), othersFaults(), journalFaults())
+	return slices.Concat(awsFaults(), kubeFaults(), gatewayFaults(), logFaults(), othersFaults(), journalFaults())
 }
 
 // switches are a sandbox's faults. The zero value has none on.
