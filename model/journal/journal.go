@@ -188,8 +188,16 @@ func escaped(line []byte) []byte {
 func deceives(r rune) bool { return r >= 0x7f && model.Line(string(r)) == "" }
 
 func (j *Journal) failure(operation string, err error) error {
+	return failure(operation, j.Path(), err)
+}
+
+func failure(operation, path string, err error) error {
+	message := err.Error()
+	if file := (*fs.PathError)(nil); errors.As(err, &file) {
+		message = file.Err.Error() // Where only the cause is shown, a long path hides it.
+	}
 	return &model.Error{
-		Kind: model.KindInternal, Operation: operation, Object: j.Path(), Message: err.Error(), Err: err,
+		Kind: model.KindInternal, Operation: operation, Object: path, Message: message, Err: err,
 		Remedy: "check the state directory's permissions and free space, or name another with --state-dir",
 	}
 }

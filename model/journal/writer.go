@@ -151,11 +151,12 @@ func (w *Writer) Entries() ([]model.Entry, error) {
 }
 
 // KeepScript writes the script of a run's way back beside the journal, mode
-// 0700, and returns its path.
+// 0700, and returns its path. When it fails nothing of it stays behind.
 func (w *Writer) KeepScript(run, script string) (string, error) {
 	path := filepath.Join(w.journal.dir, w.journal.name+"-way-back-"+fileName(run)+".sh")
 	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
-		return "", w.journal.failure("write the way back", err)
+		_ = os.Remove(path) // Half a way back is none.
+		return "", failure("write the way back", path, err)
 	}
 	return path, nil
 }
