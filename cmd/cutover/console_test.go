@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 )
 
 // terminal is a tmux session with a shell in it: what a person has.
@@ -57,12 +58,25 @@ func (x *terminal) screen() string { return x.tmux("capture-pane", "-p") }
 // until waits until the screen holds all of the words.
 func (x *terminal) until(words ...string) string {
 	x.t.Helper()
+	return x.untilIn(func(screen string) string { return screen }, words)
+}
+
+// untilSaid is until whatever the columns' widths and the frames between them are.
+func (x *terminal) untilSaid(words ...string) string {
+	x.t.Helper()
+	return x.untilIn(func(screen string) string {
+		return strings.Join(strings.FieldsFunc(screen, func(r rune) bool { return unicode.IsSpace(r) || r == '│' || r == '▸' }), " ")
+	}, words)
+}
+
+func (x *terminal) untilIn(read func(screen string) string, words []string) string {
+	x.t.Helper()
 	deadline := time.Now().Add(60 * time.Second)
 	for {
 		screen := x.screen()
 		missing := ""
 		for _, w := range words {
-			if !strings.Contains(screen, w) {
+			if !strings.Contains(read(screen), w) {
 				missing = w
 			}
 		}

@@ -31,8 +31,6 @@ type awsFault struct {
 	status  int
 	code    string
 	message string
-	// after is how long the true answer takes; the other fields do not count then.
-	after time.Duration
 }
 
 // faultyAWS stands in front of a sandbox's AWS endpoint.
@@ -43,13 +41,6 @@ type faultyAWS struct {
 	fault  func(action string) *awsFault
 	asked  map[string]int // calls by action
 	faulty int            // those that were not passed on
-}
-
-// set changes what is answered; nil is the truth.
-func (f *faultyAWS) set(fault func(action string) *awsFault) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.fault = fault
 }
 
 // count returns how often an action was asked for.
@@ -91,12 +82,6 @@ func awsErrors(t *testing.T, s *sandbox.Sandbox, fault func(action string) *awsF
 		switch {
 		case answer == nil:
 			forward.ServeHTTP(w, r)
-		case answer.after > 0:
-			select {
-			case <-r.Context().Done():
-			case <-time.After(answer.after):
-				forward.ServeHTTP(w, r)
-			}
 		case answer.code == "":
 			w.WriteHeader(answer.status)
 		default:
@@ -112,9 +97,6 @@ func awsErrors(t *testing.T, s *sandbox.Sandbox, fault func(action string) *awsF
 	f.URL = server.URL
 	return f
 }
-
-// always answers every call alike.
-func always(f awsFault) func(string) *awsFault { return func(string) *awsFault { return &f } }
 
 // on answers one operation so.
 func on(action string, f awsFault) func(string) *awsFault {
@@ -295,7 +277,7 @@ func consoleOn(t *testing.T, s *sandbox.Sandbox, endpoint string, width, height 
 func (x *terminal) header(words ...string) string {
 	x.t.Helper()
 	line := ""
-	for deadline := time.Now().Add(45 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(90 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		line, _, _ = strings.Cut(x.screen(), "\n")
 		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) }) {
 			return line
