@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -56,15 +55,17 @@ node's name, its address or its number, from 1.
 	}
 }
 
-// faultHelp describes all faults.
+// faultHelp describes all faults, in lines for a narrow terminal.
 func faultHelp() string {
 	var b strings.Builder
 	b.WriteString("Faults:\n")
-	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, f := range sandbox.AllFaults() {
-		_, _ = fmt.Fprintf(t, "  %s\t%s\t%s\n", f.Name, argumentOf(f), f.Does)
+		fmt.Fprintf(&b, "  %s", f.Name)
+		if f.Argument != "" {
+			fmt.Fprintf(&b, " [%s]   (%s unless said)", f.Argument, f.Default)
+		}
+		fmt.Fprintf(&b, "\n      %s\n", f.Does)
 	}
-	_ = t.Flush()
 	return strings.TrimRight(b.String(), "\n")
 }
 
@@ -168,19 +169,12 @@ func (g *globals) listFaults(ctx context.Context, control sandbox.Control) error
 				state = wordOn
 				on++
 			}
-			rows = append(rows, []string{f.Name, state, argumentOf(f), cmp.Or(f.Now, f.Does)})
+			rows = append(rows, []string{f.Name, state, cmp.Or(f.Now, f.Does)})
 		}
-		table(w, []string{"FAULT", "STATE", "ARG", "WHAT"}, rows)
+		table(w, []string{"FAULT", "STATE", "WHAT"}, rows)
+		_, _ = fmt.Fprintln(w, "\nwhat each can be asked for: cutover sandbox fault --help")
 		if on > 0 {
-			_, _ = fmt.Fprintf(w, "\n%d on; to switch all off: cutover sandbox fault off\n", on)
+			_, _ = fmt.Fprintf(w, "%d on; to switch all off: cutover sandbox fault off\n", on)
 		}
 	})
-}
-
-// argumentOf is what a fault's argument may be.
-func argumentOf(f sandbox.Fault) string {
-	if f.Argument == "" {
-		return ""
-	}
-	return f.Argument + ", else " + f.Default
 }
