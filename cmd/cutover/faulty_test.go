@@ -277,7 +277,7 @@ func consoleOn(t *testing.T, s *sandbox.Sandbox, endpoint string, width, height 
 func (x *terminal) header(words ...string) string {
 	x.t.Helper()
 	line := ""
-	for deadline := time.Now().Add(90 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		line, _, _ = strings.Cut(x.screen(), "\n")
 		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) }) {
 			return line
