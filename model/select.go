@@ -163,7 +163,7 @@ func usage(object, message, remedy string) *Error {
 // unknown is the error for a name that is not there.
 func unknown(what, name string, names []string) *Error {
 	e := usage(name, "there is no such "+what, "")
-	if near := nearest(strings.ToLower(name), names, 3); len(near) > 0 {
+	if near := Nearest(name, names, 3); len(near) > 0 {
 		e.Remedy = "the nearest: " + strings.Join(near, ", ")
 	} else {
 		e.Remedy = fmt.Sprintf("there is no %s at all; `cutover status` shows what was read", what)
@@ -185,12 +185,13 @@ func (s *Snapshot) unlessUnread(e *Error, resources ...Resource) error {
 	return e
 }
 
-// nearest returns the n names that need the fewest edits to become name.
-func nearest(name string, names []string, n int) []string {
+// Nearest returns the n of names, or all where there are fewer, that need the
+// fewest edits to become name, the nearest first. Letter case does not count.
+func Nearest(name string, names []string, n int) []string {
 	list := slices.Compact(slices.Sorted(slices.Values(names)))
 	edits := make(map[string]int, len(list))
 	for _, other := range list {
-		edits[other] = distance(name, strings.ToLower(other))
+		edits[other] = distance(strings.ToLower(name), strings.ToLower(other))
 	}
 	slices.SortStableFunc(list, func(a, b string) int { return cmp.Compare(edits[a], edits[b]) })
 	return list[:min(n, len(list))]

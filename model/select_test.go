@@ -102,7 +102,7 @@ func TestDistance(t *testing.T) {
 	for i := range 5000 {
 		names = append(names, fmt.Sprintf("app-%d.bigbang.example", i))
 	}
-	if got := nearest("app-77.bigbang.exampl", names, 1); got[0] != "app-77.bigbang.example" {
+	if got := Nearest("app-77.bigbang.exampl", names, 1); got[0] != "app-77.bigbang.example" {
 		t.Errorf("nearest %v", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -93,6 +94,11 @@ func (l *live) proveEntrance(ctx context.Context, e entrance, to model.SideName,
 			return unconfirmed("the load balancer answers itself (authentication or a redirect), no gateway is asked")
 		}
 		if ctx.Err() != nil {
+			// A request that was given up says nothing; one that the time for proof was
+			// not enough for does.
+			if why := failure(round); why != "" && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				row, trouble = 0, why
+			}
 			return unproven()
 		}
 		trouble = ""
@@ -112,7 +118,7 @@ func (l *live) proveEntrance(ctx context.Context, e entrance, to model.SideName,
 			case a.side != "":
 				row, trouble = 0, "still answered by "+string(a.side)
 			case a.result.Error != nil:
-				row, trouble = 0, "through the load balancer: "+a.result.Error.Message
+				row, trouble = 0, failure(round)
 			case err == nil:
 				row, trouble = 0, "a request was answered, but not seen on either side"
 			}
@@ -157,16 +163,29 @@ func (l *live) wellElsewhere(host model.HostKey, to model.SideName) bool {
 	return newest.OK() && newest.Status < 500
 }
 
-// ask sends n requests, each with a nonce of its own.
+// ask sends n requests, each with a nonce of its own, and none after one that
+// was not answered: n must be at least 1, and so is what comes back.
 func (l *live) ask(ctx context.Context, t model.ProbeTarget, n int) []asked {
 	round := make([]asked, 0, n)
 	for range n {
 		word := nonce()
 		p := l.prober
 		p.UserAgent = word
-		round = append(round, asked{nonce: word, result: p.Probe(ctx, t)})
+		a := asked{nonce: word, result: p.Probe(ctx, t)}
+		round = append(round, a)
+		if a.result.Error != nil {
+			break
+		}
 	}
 	return round
+}
+
+// failure says why the last request of a round was not answered, "" when it was.
+func failure(round []asked) string {
+	if n := len(round); n > 0 && round[n-1].result.Error != nil {
+		return "through the load balancer: " + round[n-1].result.Error.Message
+	}
+	return ""
 }
 
 // balancerAnswered reports that every answer came from the load balancer

@@ -16,7 +16,7 @@ func (l *live) byAccessLog(ctx context.Context, m run.Move, e entrance) (found *
 		return nil, "gateways see no requests where TLS is passed through", false
 	}
 	if len(l.gatewayPods(m.Host.Lane)[m.To]) == 0 {
-		return nil, "no ready gateway pod is known on " + string(m.To), false
+		return nil, "no ready gateway pod is known on " + string(m.To), true
 	}
 	direct := l.nodePort(m.Host, m.To, e)
 	if direct == nil {

@@ -97,7 +97,8 @@ func refusal(blocked, waiting []model.HostGate) error {
 	}
 	return &model.Error{
 		Kind: kind, Operation: "gate " + string(gates[0].ID), Object: gates[0].Host.Host,
-		Message: gateText(gates), Remedy: remedy,
+		// The operation names the first one's gate.
+		Message: strings.TrimPrefix(gateText(gates), string(gates[0].ID)+": "), Remedy: remedy,
 	}
 }
 

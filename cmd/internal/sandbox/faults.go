@@ -182,17 +182,17 @@ func (f *switches) endAll(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-// definition finds a fault, or says which was probably meant.
+// definition finds a fault, or says which may have been meant.
 func definition(name string) (fault, error) {
 	all := definitions()
 	if i := slices.IndexFunc(all, func(d fault) bool { return d.name == name }); i >= 0 {
 		return all[i], nil
 	}
-	nearest := slices.MinFunc(all, func(a, b fault) int { return cmp.Compare(distance(name, a.name), distance(name, b.name)) })
-	remedy := "cutover sandbox fault lists them"
-	if d := distance(name, nearest.name); d <= 2 {
-		remedy = "did you mean " + nearest.name + "? " + remedy
+	names := make([]string, len(all))
+	for i, d := range all {
+		names[i] = d.name
 	}
+	remedy := "the nearest: " + strings.Join(model.Nearest(name, names, 3), ", ") + "; cutover sandbox fault lists all"
 	return fault{}, faultUsage(name, "no fault has this name", remedy)
 }
 
@@ -225,29 +225,4 @@ func faultError(name string, err error, usage string) error {
 		return faultUsage(name, err.Error(), usage)
 	}
 	return &model.Error{Kind: model.KindInternal, Operation: "fault", Object: name, Message: err.Error(), Err: err}
-}
-
-// distance is how many letters must be changed, added or left out to get from
-// one name to another; a name that is part of the other is near to it.
-func distance(a, b string) int {
-	if a != "" && strings.Contains(b, a) {
-		return 0
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, diagonal+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }

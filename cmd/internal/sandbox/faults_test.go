@@ -106,9 +106,9 @@ func TestWhatCannotBeSwitched(t *testing.T) {
 	s := start(t, Options{})
 	control := Control{URL: s.ControlURL()}
 	for _, c := range []struct{ name, argument, message, remedy string }{
-		{"aws-throtle", "", "no fault has this name", "did you mean aws-throttle?"},
-		{"throttle", "", "no fault has this name", "did you mean aws-throttle?"},
-		{"nonsense", "", "no fault has this name", "cutover sandbox fault lists them"},
+		{"aws-throtle", "", "no fault has this name", "the nearest: aws-throttle"},
+		{"throttle", "", "no fault has this name", "aws-throttle"},
+		{"nonsense", "", "no fault has this name", "cutover sandbox fault lists all"},
 		{"", "", "", ""},
 		{"aws-expired", "1", "it takes no argument", "cutover sandbox fault aws-expired"},
 		{"aws-throttle", "ModifyRules", `no operation "ModifyRules"`, "[CALLS[:TIMES]]"},
