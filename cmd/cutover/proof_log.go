@@ -23,7 +23,6 @@ func (l *live) byAccessLog(ctx context.Context, m run.Move, e entrance) (found *
 		return nil, "no NodePort of " + string(m.To) + " to try the access log with", false
 	}
 	began := time.Now()
-	direct.CertSHA256 = "" // Whatever certificate it presents, its side is known.
 	tried := l.ask(ctx, *direct, 1)
 	if err := tried[0].result.Error; err != nil {
 		// A filter stays; what is refused or reset may be so for a moment only.

@@ -118,11 +118,12 @@ func (l *live) nodePort(host model.HostKey, side model.SideName, e entrance) *mo
 		if t.Path != model.Path(side) {
 			continue
 		}
+		t.CertSHA256 = "" // Whatever certificate it presents, its side is known.
 		if e.typ == model.Network && e.target.Scheme == "http" && t.Scheme == "https" {
 			if t.Port = lane.Side(side).NodePorts.HTTP; t.Port == 0 {
 				return nil
 			}
-			t.Scheme, t.SNI, t.CertSHA256, t.Passthrough = "http", false, "", false
+			t.Scheme, t.SNI, t.Passthrough = "http", false, false
 		}
 		return &t
 	}
