@@ -85,7 +85,7 @@ func checkWorld(t *testing.T, got model.Cluster) {
 		Context: got.Context, Server: got.Server, UID: got.UID, User: got.User, ObservedAt: got.ObservedAt,
 		Gateways: []model.Gateway{gateway("istio-gateway", "public-ingressgateway"), gateway("istio-system", "public")},
 		VirtualServices: []model.VirtualService{{
-			Name: model.ObjectName{Namespace: "apps", Name: "argocd"}, Hosts: []string{"argocd.dev.example"}, Gateways: []string{"istio-system/public"},
+			Name: model.ObjectName{Namespace: "apps", Name: "argocd"}, Hosts: []string{"argocd.dev.example"}, Gateways: []string{"istio-system/public"}, Destinations: []string{"app.apps"},
 		}},
 		Secrets: []model.Secret{{Name: model.ObjectName{Namespace: "istio-gateway", Name: "public-cert"}, Readable: true}},
 		Pods:    []model.Pod{pod("istio-gateway"), pod("istio-system")},
