@@ -134,14 +134,20 @@ func beside(a, b []line, w int) []line {
 // time, more of those that may have changed something.
 const mostReads, mostWrites = 150, 350
 
-// trimLog drops the oldest of what is too much.
+// trimLog drops the oldest of what is too much, and what was read again since
+// when that went well: the same is read all the time.
 func trimLog(log []CommandLine) []CommandLine {
 	reads, writes := 0, 0
+	again := map[string]bool{}
 	keep := len(log)
 	for i := len(log) - 1; i >= 0; i-- {
 		n, most := &writes, mostWrites
 		if log[i].reads() {
 			n, most = &reads, mostReads
+			if again[log[i].Line] && log[i].Err == nil {
+				continue
+			}
+			again[log[i].Line] = true
 		}
 		if *n++; *n <= most {
 			keep--

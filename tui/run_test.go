@@ -2,6 +2,8 @@ package tui
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -258,10 +260,19 @@ func TestCommandLogKeepsWrites(t *testing.T) {
 	var log []CommandLine
 	log = append(log, CommandLine{Line: "aws elbv2 modify-rule --rule-arn x"})
 	for i := range 1000 {
-		log = trimLog(append(log, CommandLine{Line: "aws elbv2 describe-rules", Took: time.Duration(i)}))
+		log = trimLog(append(log, CommandLine{Line: fmt.Sprint("aws elbv2 describe-rules ", i), Took: time.Duration(i)}))
 	}
 	if len(log) != mostReads+1 || log[0].reads() || log[len(log)-1].Took != 999 || log[1].Took != 1000-mostReads {
 		t.Errorf("kept %d: %v … %v", len(log), log[0], log[len(log)-1])
+	}
+	last := log[len(log)-1]
+	for range 10 {
+		failed := last
+		failed.Err = errors.New("throttled")
+		log = trimLog(append(log, failed, last))
+	}
+	if reads := log[1:]; len(reads) != mostReads || reads[len(reads)-1].Err != nil || reads[len(reads)-2].Err == nil || reads[len(reads)-12].Line == last.Line {
+		t.Errorf("what is read again crowds out the rest: %v", reads[len(reads)-15:])
 	}
 }
 
