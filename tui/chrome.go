@@ -92,6 +92,18 @@ func foreignEndpoint(endpoint string) string {
 	return model.Line(u.Host)
 }
 
+// lateAfter is how old what was read from AWS may be and be called live: one
+// reading follows the other in five seconds, where there is not very much to read.
+const lateAfter = 20 * time.Second
+
+// awsAge is how old what was read from AWS is, 0 when nothing was read.
+func (a *App) awsAge() time.Duration {
+	if a.world.Snapshot == nil || a.world.Snapshot.AWS.ObservedAt.IsZero() {
+		return 0
+	}
+	return a.now.Sub(a.world.Snapshot.AWS.ObservedAt)
+}
+
 // liveness says whether what is shown is live, and else why not and how old
 // it is. Of room columns the age is what counts most.
 func (a *App) liveness(room int) []span {
@@ -116,6 +128,9 @@ func (a *App) liveness(room int) []span {
 		return append(out, span{"stopped", styleBad}, span{" · " + ago(age) + " old", styleWarn})
 	case age > staleAfter:
 		return append(out, span{"stale", styleBad}, span{" · " + ago(age) + " old", styleWarn})
+	case a.awsAge() > lateAfter:
+		// What is tried again for a while is no problem yet, and not live either.
+		return append(out, span{"aws: " + ago(a.awsAge()) + " old", styleWarn})
 	case len(a.world.Problems) > 0:
 		return append(out, span{"live", styleGood}, span{" · " + count(len(a.world.Problems), "problem"), styleWarn})
 	default:

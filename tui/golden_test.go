@@ -142,11 +142,16 @@ func TestTrouble(t *testing.T) {
 		d.press("7 enter")
 		d.sees("aws: expired, DescribeRules", "cannot list")
 		d.press("esc")
-		d.deliver(mustWorld(t, standardWorld()))
+		d.deliver(standardWorld().world(testNow().Add(time.Minute)))
 		d.sees("live")
 		d.press("7")
 		d.sees("all observed again")
 		d.lacks("kubernetes: denied ·")
+		// The cluster goes on being observed, AWS does not.
+		d.wait(25 * time.Second)
+		d.deliver(standardWorld().world(testNow().Add(time.Minute)))
+		d.sees("aws: 27s old")
+		d.lacks("live")
 	})
 }
 
