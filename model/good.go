@@ -35,6 +35,9 @@ func GoodProbe(r, old ProbeResult) (bool, *ProbeError) {
 		}
 		return sameClass(r, old)
 	}
+	if r.Target.Path == PathLoadBalancer && !r.Envoy && !r.Backend {
+		return bad(ProbeDiffers, fmt.Sprintf("the load balancer itself answers %d, no gateway does; the other side answers %d", r.Status, old.Status))
+	}
 	if !r.Backend {
 		return byGateway(r, old)
 	}

@@ -13,6 +13,9 @@ func TestGoodProbe(t *testing.T) {
 	gateway := func(status int, location string) model.ProbeResult {
 		return model.ProbeResult{Status: status, Envoy: true, Location: location}
 	}
+	balancer := func(status int, location string) model.ProbeResult {
+		return model.ProbeResult{Status: status, Location: location, Target: model.ProbeTarget{Path: model.PathLoadBalancer}}
+	}
 	failed := func(kind model.ProbeErrorKind) model.ProbeResult {
 		return model.ProbeResult{Error: &model.ProbeError{Kind: kind, Message: "m"}}
 	}
@@ -43,6 +46,9 @@ func TestGoodProbe(t *testing.T) {
 		{"no status", model.ProbeResult{}, backend(200), model.ProbeProtocol},
 		{"old fails", backend(200), failed(model.ProbeTimeout), model.ProbeDiffers},
 		{"old unknown", backend(200), model.ProbeResult{}, model.ProbeDiffers},
+		{"load balancer answers 503", balancer(503, ""), backend(200), model.ProbeDiffers},
+		{"load balancer answers 404", balancer(404, ""), backend(200), model.ProbeDiffers},
+		{"load balancer asks to log in", balancer(302, "https://login/"), backend(200), ""},
 		{"passthrough", through(backend(200), "a"), through(backend(204), "a"), ""},
 		{"passthrough to another certificate", through(backend(200), "b"), through(backend(200), "a"), model.ProbeCertificate},
 		{"passthrough in another class", through(backend(500), "a"), through(backend(200), "a"), model.ProbeDiffers},
