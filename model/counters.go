@@ -11,8 +11,10 @@ import (
 // PodCounters are what one gateway pod has counted since it started.
 type PodCounters struct {
 	At time.Time // when it was asked
-	// Uptime is how long its proxy has been running, in whole seconds; 0 where it
-	// does not say.
+	// Uptime is how long its proxy had been running when it last said so, in whole
+	// seconds; 0 where it does not say. Envoy sets the gauge when it flushes its
+	// statistics, every five seconds unless it is configured otherwise
+	// (stats_flush_interval).
 	Uptime time.Duration
 	// Requests and Connections count HTTP requests and TCP connections by what
 	// they were routed to, as ServiceKey names it.
@@ -71,9 +73,14 @@ func (c Counters) Total(u Unit, services []string) float64 {
 	return n
 }
 
-// reset reports that the pod's counters have begun anew between two readings.
+// uptimeLag is how far the uptime may be behind: the time between two flushes,
+// and two seconds for rounding and for readings that take long.
+const uptimeLag = 7 * time.Second
+
+// reset reports that the pod's counters have begun anew between two readings. A
+// pod that had run for no longer than uptimeLag before may have done so unseen.
 func (c PodCounters) reset(before PodCounters) bool {
-	if c.Uptime < before.Uptime || c.Uptime > 0 && c.Uptime+2*time.Second < before.Uptime+c.At.Sub(before.At) {
+	if c.Uptime < before.Uptime || c.Uptime > 0 && c.Uptime+uptimeLag < before.Uptime+c.At.Sub(before.At) {
 		return true
 	}
 	for _, u := range []Unit{UnitRequests, UnitConnections} {
@@ -132,7 +139,10 @@ func JudgeCounters(u Unit, services []string, sent int, wanted, other CounterWin
 			return CountersTellNothing, "the gateway pod " + pod.String() + " came meanwhile"
 		}
 		after := other.After[pod]
-		if after.Uptime == 0 || after.reset(before) { // Without an uptime nobody could tell.
+		if before.Uptime > 0 && before.Uptime <= uptimeLag {
+			return CountersTellNothing, "the gateway pod " + pod.String() + " has just begun"
+		}
+		if before.Uptime == 0 || after.reset(before) { // Without an uptime nobody could tell.
 			return CountersTellNothing, "the counters of the gateway pod " + pod.String() + " began anew meanwhile"
 		}
 		if after.risen(before, u, services) > 0 {

@@ -65,6 +65,9 @@ func TestJudgeCounters(t *testing.T) {
 		"old restarted":       {risen, window(Old, still.Before, Counters{pod("o"): reading(2, 1, 50, 9)}), 3, nil, CountersTellNothing, "began anew"},
 		"old began from 0":    {risen, window(Old, still.Before, Counters{pod("o"): reading(2, 101)}), 3, nil, CountersTellNothing, "began anew"},
 		"old without uptime":  {risen, window(Old, Counters{pod("o"): reading(0, 0)}, Counters{pod("o"): reading(2, 0)}), 3, nil, CountersTellNothing, "began anew"},
+		"old's gauge is old":  {risen, window(Old, still.Before, Counters{pod("o"): reading(6, 99, 50, 9)}), 3, nil, CountersShow, ""},
+		"old's gauge halts":   {risen, window(Old, still.Before, Counters{pod("o"): reading(20, 99, 50, 9)}), 3, nil, CountersTellNothing, "began anew"},
+		"old has just begun":  {risen, window(Old, Counters{pod("o"): reading(0, 5)}, Counters{pod("o"): reading(2, 5)}), 3, nil, CountersTellNothing, "has just begun"},
 		"pod of old came":     {risen, window(Old, Counters{}, still.After), 3, nil, CountersTellNothing, "gw/o came"},
 		"pod of old went":     {risen, window(Old, still.Before, Counters{}), 3, nil, CountersTellNothing, "gw/o went"},
 		"nothing of old":      {risen, window(Old, Counters{}, Counters{}), 3, nil, CountersTellNothing, "nothing was counted"},
@@ -106,7 +109,8 @@ func (w *gatewayWorld) read(side SideName) Counters {
 	out := Counters{}
 	for name, p := range w.pods {
 		if p.side == side {
-			c := PodCounters{At: w.clock, Uptime: w.clock.Sub(p.started).Truncate(time.Second), Requests: map[string]float64{}}
+			// Envoy sets the gauge every five seconds.
+			c := PodCounters{At: w.clock, Uptime: w.clock.Sub(p.started).Truncate(5 * time.Second), Requests: map[string]float64{}}
 			for k, v := range p.counts {
 				c.Requests[k] = v
 			}
@@ -223,6 +227,11 @@ func TestRate(t *testing.T) {
 	}
 	if got, _ := Rate(pods, before, after, map[Unit]float64{UnitRequests: 20, UnitConnections: 50}); got.Requests != 3 || got.Connections != 0 {
 		t.Errorf("less our probes: %+v", got)
+	}
+	// Envoy's gauge of its uptime may be five seconds old, and is no restart then.
+	stale := Counters{pod("a"): reading(10, 105, 40, 5, 20), pod("b"): reading(10, 105, 100)}
+	if again, ok := Rate(pods, before, stale, nil); !ok || again.Requests != got.Requests {
+		t.Errorf("with an old gauge: %+v, %v", again, ok)
 	}
 	// A pod that began anew counts with what it has since; one that came, too.
 	after[pod("b")] = reading(10, 3, 20)

@@ -69,10 +69,11 @@ func Rate(pods []ObjectName, before, after Counters, ours map[Unit]float64) (t T
 		if now.At.After(t.At) {
 			t.At = now.At
 		}
+		since := known && !now.reset(was)
 		for _, u := range []Unit{UnitRequests, UnitConnections} {
 			for service, n := range now.of(u) {
-				if had := was.of(u)[service]; known && had <= n && !now.reset(was) {
-					n -= had
+				if since {
+					n -= was.of(u)[service]
 				}
 				totals[u] += n
 			}

@@ -134,13 +134,13 @@ func (g *globals) fault(ctx context.Context, args []string) error {
 	}
 	return g.print(f, func(w io.Writer) {
 		if !f.On {
-			_, _ = fmt.Fprintf(w, "%s is off\n", f.Name)
+			_, _ = fmt.Fprintf(w, "%s is off\n", model.Line(f.Name))
 			if f.Note != "" {
 				_, _ = fmt.Fprintln(w, model.Line(f.Note))
 			}
 			return
 		}
-		_, _ = fmt.Fprintf(w, "%s is on: %s\nto switch it off: cutover sandbox fault %[1]s off\n", f.Name, f.Now)
+		_, _ = fmt.Fprintf(w, "%s is on: %s\nto switch it off: cutover sandbox fault %[1]s off\n", model.Line(f.Name), model.Line(f.Now))
 	})
 }
 

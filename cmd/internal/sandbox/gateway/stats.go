@@ -104,6 +104,10 @@ func (p *podStats) connection(to *upstream) (ended func(flags string)) {
 	}
 }
 
+// flushEvery is how often Envoy flushes its statistics, which is when it sets the
+// gauge of its uptime; counters are always those of the moment.
+const flushEvery = 5 * time.Second
+
 // write renders the counters in Prometheus' text format with Istio's labels.
 func (p *podStats) write(w io.Writer, now time.Time) error {
 	values := map[series]uint64{}
@@ -122,7 +126,7 @@ func (p *podStats) write(w io.Writer, now time.Time) error {
 		fmt.Fprintf(out, "%s{%s} %d\n", metric, p.labels(s), values[s])
 	}
 	fmt.Fprintf(out, "# TYPE envoy_server_live gauge\nenvoy_server_live{} 1\n# TYPE envoy_server_uptime gauge\nenvoy_server_uptime{} %d\n",
-		int(now.Sub(p.started).Seconds()))
+		int(now.Sub(p.started).Truncate(flushEvery).Seconds()))
 	return out.Flush()
 }
 
