@@ -239,8 +239,8 @@ func (s *Server) serveResource(w http.ResponseWriter, req *request) error {
 	if req.res.kind == "Endpoints" {
 		addWarning(w, "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
 	}
-	// Before anything is done, so that what cannot be answered is not done either.
-	if _, err := negotiate(req); err != nil && req.sub != "log" {
+	// Before anything is done, so that what cannot be answered is not done either. Logs and pods answer as they like.
+	if _, err := negotiate(req); err != nil && req.sub != "log" && req.sub != "proxy" {
 		return err
 	}
 	switch {

@@ -39,7 +39,7 @@ func (s *Server) serveProxy(w http.ResponseWriter, req *request) error {
 	if to == nil {
 		return apierrors.NewServiceUnavailable("error trying to reach service: dial tcp " + pod.Status.PodIP + ":" + strconv.Itoa(port) + ": connect: connection refused")
 	}
-	_, rest, _ := strings.Cut(req.URL.Path, "/proxy")
+	_, rest, _ := strings.Cut(req.URL.Path, "/"+req.gvr.Resource+"/"+req.name+"/proxy") // Names may begin with "proxy", too.
 	inner := req.Clone(req.Context())
 	inner.URL = &url.URL{Path: "/" + strings.TrimPrefix(rest, "/"), RawQuery: req.URL.RawQuery}
 	inner.RequestURI = inner.URL.RequestURI()

@@ -20,8 +20,12 @@ import (
 	"github.com/istio-cutover/cutover/kube/kubeapitest"
 )
 
-// metrics answers as a gateway pod does.
+// metrics answers as a gateway pod does, and tells what it was asked to answer with.
 func metrics(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/accepts" {
+		fmt.Fprint(w, r.Header.Get("Accept"))
+		return
+	}
 	if r.URL.Path != "/stats/prometheus" || r.Header.Get("Authorization") != "" {
 		w.WriteHeader(http.StatusNotFound)
 		return
@@ -31,7 +35,7 @@ func metrics(w http.ResponseWriter, r *http.Request) {
 
 func TestProxyOnKubesim(t *testing.T) {
 	_, cfg := start(t, Config{Proxy: func(_, pod string, port int) http.Handler {
-		if pod != "gw" || port != 15090 {
+		if pod != "gw" && pod != "proxy-gw" || port != 15090 {
 			return nil
 		}
 		return http.HandlerFunc(metrics)
@@ -118,6 +122,7 @@ func proxyPod(t *testing.T, core kubernetes.Interface, name, ip string, port int
 func proxySuite(t *testing.T, cfg, viewer *rest.Config, ip string, port int) {
 	core := must(kubernetes.NewForConfig(cfg))
 	proxyPod(t, core, "gw", ip, port)
+	proxyPod(t, core, "proxy-gw", ip, port)
 	proxyPod(t, core, "pending", "", port)
 	at := strconv.Itoa(port)
 	pods := "/api/v1/namespaces/default/pods/"
@@ -127,6 +132,7 @@ func proxySuite(t *testing.T, cfg, viewer *rest.Config, ip string, port int) {
 		body       string
 	}{
 		{pods + "gw:" + at + "/proxy/stats/prometheus?usedonly", "GET", 200, "GET istio_requests_total{} 7 usedonly\n"},
+		{pods + "proxy-gw:" + at + "/proxy/stats/prometheus", "GET", 200, "GET istio_requests_total{} 7 \n"},
 		{pods + "http:gw:" + at + "/proxy/stats/prometheus", "POST", 200, "POST istio_requests_total{} 7 \n"},
 		{pods + "gw/proxy/stats/prometheus", "GET", 200, "GET istio_requests_total{} 7 \n"},
 		{pods + "gw:" + at + "/proxy/nothing", "GET", 404, ""},
@@ -134,13 +140,18 @@ func proxySuite(t *testing.T, cfg, viewer *rest.Config, ip string, port int) {
 		{pods + "absent:" + at + "/proxy/stats/prometheus", "GET", 404, `pods \"absent\" not found`},
 		{pods + "pending:" + at + "/proxy/stats/prometheus", "GET", 400, "address not allowed"},
 	} {
-		status, body := proxied(t, cfg, c.verb, c.path)
+		status, body := proxied(t, cfg, c.verb, c.path, "")
 		if status != c.status || !strings.Contains(body, c.body) {
 			t.Errorf("%s %s: %d %s, want %d %s", c.verb, c.path, status, body, c.status, c.body)
 		}
 	}
+	// What the client accepts is between it and the pod.
+	status, body := proxied(t, cfg, "GET", pods+"gw:"+at+"/proxy/accepts", "application/openmetrics-text; version=1.0.0")
+	if status != http.StatusOK || body != "application/openmetrics-text; version=1.0.0" {
+		t.Errorf("with an Accept header: %d %s", status, body)
+	}
 	// The name that permissions are about is the one with the port.
-	status, body := proxied(t, viewer, "GET", pods+"gw:"+at+"/proxy/stats/prometheus")
+	status, body = proxied(t, viewer, "GET", pods+"gw:"+at+"/proxy/stats/prometheus", "")
 	if status != http.StatusForbidden || !strings.Contains(body, `pods \"gw:`+at+`\" is forbidden: User`) ||
 		!strings.Contains(body, `cannot get resource \"pods/proxy\" in API group \"\" in the namespace \"default\"`) {
 		t.Errorf("denied: %d %s", status, body)
@@ -158,7 +169,8 @@ func proxySuite(t *testing.T, cfg, viewer *rest.Config, ip string, port int) {
 	}
 }
 
-func proxied(t *testing.T, cfg *rest.Config, verb, path string) (int, string) {
+// proxied asks for a path; an empty accept sends no such header.
+func proxied(t *testing.T, cfg *rest.Config, verb, path, accept string) (int, string) {
 	t.Helper()
 	client, err := rest.HTTPClientFor(cfg)
 	if err != nil {
@@ -167,6 +179,9 @@ func proxied(t *testing.T, cfg *rest.Config, verb, path string) (int, string) {
 	request, err := http.NewRequestWithContext(t.Context(), verb, cfg.Host+path, nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if accept != "" {
+		request.Header.Set("Accept", accept)
 	}
 	response, err := client.Do(request)
 	if err != nil {
