@@ -2,7 +2,6 @@ package kubesim
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/watch"
 )
 
 // FaultKind is what goes wrong with a request.
@@ -135,8 +133,13 @@ func (s *Server) serveFaulty(w http.ResponseWriter, r *http.Request) {
 		case WatchFails:
 			s.writeError(w, apierrors.NewInternalError(errors.New("etcdserver: request timed out")))
 			return
-		case WatchEnds, WatchGone:
-			s.serveBriefly(w, r, f.Kind)
+		case WatchEnds:
+			ctx, cut := context.WithCancel(r.Context())
+			cut() // What there is to say at once is said nevertheless.
+			s.serveHTTP(w, r.WithContext(ctx))
+			return
+		case WatchGone:
+			s.serveHTTP(w, r.WithContext(context.WithValue(r.Context(), goneKey{}, true)))
 			return
 		}
 	}
@@ -187,24 +190,12 @@ func (f *faults) meet(r *http.Request, req *request) (_ *http.Request, met []*In
 	}
 }
 
-// serveBriefly serves a watch that does not last.
-func (s *Server) serveBriefly(w http.ResponseWriter, r *http.Request, kind FaultKind) {
-	ctx, cut := context.WithCancel(r.Context())
-	cut() // What there is to say at once is said nevertheless.
-	query := r.URL.Query()
-	begins := query.Get("resourceVersion")
-	if kind == WatchEnds || begins == "" || begins == "0" || query.Get("sendInitialEvents") == "true" {
-		s.serveHTTP(w, r.WithContext(ctx))
-	}
-	if kind == WatchEnds {
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	status := s.statusOf(apierrors.NewResourceExpired("too old resource version"))
-	if err := json.NewEncoder(w).Encode(map[string]any{"type": watch.Error, "object": status}); err != nil {
-		s.log.Debug("the client went away", "error", err)
-	}
-}
+// goneKey marks the context of a watch that is told that it is too far back once it has begun: by then it is known that
+// its client may watch at all.
+type goneKey struct{}
+
+// gone reports whether a request is such a watch.
+func gone(req *request) bool { return req.Context().Value(goneKey{}) != nil }
 
 // wait lasts as long as the delay, and no longer than the fault, the client and the server do.
 func (f *InjectedFault) wait(ctx context.Context) {

@@ -3,6 +3,7 @@ package kubesim
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,6 +112,30 @@ func TestWatchFaults(t *testing.T) {
 			}
 			after.Stop()
 		})
+	}
+}
+
+// TestWatchGoneIsToldToWhoMayWatch: who may not watch, or asks for what cannot
+// be watched, hears just that.
+func TestWatchGoneIsToldToWhoMayWatch(t *testing.T) {
+	s, cfg := start(t, Config{})
+	inject(t, s, Fault{Kind: WatchGone})
+	for _, c := range []struct {
+		token, resource, version string
+		status                   int
+	}{
+		{"admin-token", "secrets", "1", 200},
+		{"nobody", "secrets", "", 401},
+		{"nobody", "secrets", "1", 401},
+		{"viewer-token", "secrets", "1", 403},
+		{"admin-token", "nothing", "1", 404},
+		{"admin-token", "secrets", "x", 500},
+	} {
+		path := "/api/v1/" + c.resource + "?watch=true&resourceVersion=" + c.version
+		status, body := proxied(t, as(cfg, c.token), "GET", path, "")
+		if status != c.status || strings.Contains(body, "too old resource version") != (status == 200) || strings.Count(body, `"code":`) > 1 {
+			t.Errorf("%s %s: %d %s, want %d", c.token, path, status, body, c.status)
+		}
 	}
 }
 

@@ -115,10 +115,15 @@ func (sh *shelf) remember(c change, limit int) {
 // since gives the changes after a revision, or an Expired error when some of them are no longer kept.
 func (sh *shelf) since(rev uint64) ([]change, error) {
 	if rev < sh.dropped {
-		return nil, apierrors.NewResourceExpired(fmt.Sprintf("too old resource version: %d (%d)", rev, sh.dropped))
+		return nil, expired(rev, sh.dropped)
 	}
 	i, _ := slices.BinarySearchFunc(sh.changes, rev+1, func(c change, want uint64) int { return cmp.Compare(c.rev, want) })
 	return sh.changes[i:], nil
+}
+
+// expired is the error of a revision that is too old, where those up to another are no longer kept.
+func expired(rev, dropped uint64) error {
+	return apierrors.NewResourceExpired(fmt.Sprintf("too old resource version: %d (%d)", rev, dropped))
 }
 
 // sorted lists the records of a namespace ("" is all of them) by key.

@@ -141,6 +141,9 @@ func (wt *watcher) catchUp() (<-chan struct{}, error) {
 	changes, err := wt.sh.since(wt.rev)
 	written, rev := wt.s.written, wt.s.rev
 	wt.s.mu.RUnlock()
+	if gone(wt.req) {
+		err = expired(wt.rev, rev)
+	}
 	if err != nil {
 		return nil, wt.sendError(err)
 	}
