@@ -3,8 +3,11 @@ package kubesim
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -139,31 +142,38 @@ func TestWatchGoneIsToldToWhoMayWatch(t *testing.T) {
 	}
 }
 
+// TestSlowAPI: an answer comes after the delay, or when the fault, the client or
+// the server ends.
 func TestSlowAPI(t *testing.T) {
-	s, cfg := start(t, Config{})
-	client := must(kubernetes.NewForConfig(cfg))
-	slow := inject(t, s, Fault{Kind: Slow, Delay: 20 * time.Millisecond})
-	began := time.Now()
-	if _, err := client.CoreV1().Pods("").List(t.Context(), metav1.ListOptions{}); err != nil || time.Since(began) < 20*time.Millisecond {
-		t.Errorf("after %s: %v", time.Since(began), err)
-	}
-	slow.Remove()
-	// Whoever waits is served when it ends, and let go when the server does.
-	for _, end := range []func(*InjectedFault){(*InjectedFault).Remove, func(*InjectedFault) { s.Close() }} {
-		late := inject(t, s, Fault{Kind: Slow, Delay: time.Hour})
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		if _, err := client.CoreV1().Pods("").List(ctx, metav1.ListOptions{}); err == nil {
-			t.Error("it was not late")
-		}
-		cancel()
-		answered := make(chan error, 1)
-		go func() {
-			_, err := client.CoreV1().Pods("").List(t.Context(), metav1.ListOptions{})
-			answered <- err
-		}()
-		end(late)
-		if err := <-answered; err != nil {
-			t.Error(err)
-		}
+	for name, c := range map[string]struct {
+		delay, after time.Duration
+		// end comes after a second.
+		end func(*InjectedFault, *Server, context.CancelFunc)
+	}{
+		"in the end":        {delay: 2 * time.Second, after: 2 * time.Second},
+		"removed":           {time.Hour, time.Second, func(f *InjectedFault, _ *Server, _ context.CancelFunc) { f.Remove() }},
+		"the server ends":   {time.Hour, time.Second, func(_ *InjectedFault, s *Server, _ context.CancelFunc) { s.Close() }},
+		"the client leaves": {time.Hour, time.Second, func(_ *InjectedFault, _ *Server, leave context.CancelFunc) { leave() }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := New(Config{Tokens: map[string]User{"admin-token": {Name: "admin"}}})
+				defer s.Close()
+				slow := inject(t, s, Fault{Kind: Slow, Delay: c.delay})
+				ctx, leave := context.WithCancel(t.Context())
+				defer leave()
+				request := httptest.NewRequestWithContext(ctx, "GET", "/api/v1/pods", nil)
+				request.Header.Set("Authorization", "Bearer admin-token")
+				answer := httptest.NewRecorder()
+				if c.end != nil {
+					time.AfterFunc(time.Second, func() { c.end(slow, s, leave) })
+				}
+				began := time.Now()
+				s.Handler().ServeHTTP(answer, request)
+				if took := time.Since(began); took != c.after || answer.Code != http.StatusOK {
+					t.Errorf("%d after %s, want it after %s", answer.Code, took, c.after)
+				}
+			})
+		})
 	}
 }
