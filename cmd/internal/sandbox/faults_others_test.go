@@ -15,13 +15,19 @@ import (
 	"github.com/istio-cutover/cutover/model"
 )
 
-func (s *Sandbox) actionsOf(t *testing.T, host string) []types.Action {
+// ruleNow is the first rule that names a host.
+func (s *Sandbox) ruleNow(t *testing.T, host string) types.Rule {
 	t.Helper()
 	r, err := s.ruleOf(t.Context(), host)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r.rule.Actions
+	return r.rule
+}
+
+func (s *Sandbox) actionsOf(t *testing.T, host string) []types.Action {
+	t.Helper()
+	return s.ruleNow(t, host).Actions
 }
 
 func diff(a, b []types.Action) string {
@@ -57,13 +63,10 @@ func TestSomebodyEditsARule(t *testing.T) {
 	if _, err := s.Fault(t.Context(), "aws-drift", ""); err != nil {
 		t.Fatal(err)
 	}
-	r, err := s.ruleOf(t.Context(), firstHost)
-	if err != nil {
-		t.Fatal(err)
-	}
-	elsewhere := slices.Clone(r.rule.Actions)
+	r := s.ruleNow(t, firstHost)
+	elsewhere := slices.Clone(r.Actions)
 	elsewhere[0].ForwardConfig.TargetGroups[0].Weight = new(int32(70))
-	if _, err := s.elb(t).ModifyRule(t.Context(), &elb.ModifyRuleInput{RuleArn: r.rule.RuleArn, Actions: elsewhere}); err != nil {
+	if _, err := s.elb(t).ModifyRule(t.Context(), &elb.ModifyRuleInput{RuleArn: r.RuleArn, Actions: elsewhere}); err != nil {
 		t.Fatal(err)
 	}
 	now := s.actionsOf(t, firstHost)
@@ -75,6 +78,47 @@ func TestSomebodyEditsARule(t *testing.T) {
 		if _, err := s.Fault(t.Context(), "aws-drift", host); model.KindOf(err) != model.KindUsage {
 			t.Errorf("%s: %v", host, err)
 		}
+	}
+}
+
+// TestSomebodysEditIsFoundAgain, although a rule for its host alone stands above
+// the edited one now; and one that is gone is not missed.
+func TestSomebodysEditIsFoundAgain(t *testing.T) {
+	s := start(t, Options{})
+	_, listener := s.balancer(t, "public-alb")
+	r := s.ruleNow(t, firstHost)
+	if _, err := s.Fault(t.Context(), "aws-drift", ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.AWS.Call(t.Context(), &elb.CreateRuleInput{
+		ListenerArn: &listener, Priority: new(int32(1)), Actions: r.Actions, Conditions: conditions(rule{hosts: []string{firstHost}}),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if above := s.ruleNow(t, firstHost); *above.RuleArn == *r.RuleArn {
+		t.Fatal("the rule that was made is not above the other")
+	}
+	f, err := s.FaultOff(t.Context(), "aws-drift")
+	if err != nil || f.Note != "" {
+		t.Errorf("%q %v", f.Note, err)
+	}
+	out, err := s.AWS.Call(t.Context(), &elb.DescribeRulesInput{RuleArns: []string{*r.RuleArn}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if changed := diff(r.Actions, out.(*elb.DescribeRulesOutput).Rules[0].Actions); changed != "" {
+		t.Errorf("it was not put back: %s", changed)
+	}
+
+	// The upper one is what is edited next.
+	if _, err := s.Fault(t.Context(), "aws-drift", ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.AWS.Call(t.Context(), &elb.DeleteRuleInput{RuleArn: s.ruleNow(t, firstHost).RuleArn}); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := s.FaultOff(t.Context(), "aws-drift"); err != nil || f.Note != "the rule is not there any more" {
+		t.Errorf("%q %v", f.Note, err)
 	}
 }
 

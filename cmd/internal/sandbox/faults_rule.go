@@ -10,6 +10,7 @@ import (
 
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"github.com/aws/smithy-go"
 )
 
 const (
@@ -56,16 +57,18 @@ func editRule(ctx context.Context, s *Sandbox, host string) (*lasting, error) {
 	return &lasting{
 		now: "somebody else sends half of the traffic for " + host + " to each side: rule " + *found.rule.Priority,
 		off: func(ctx context.Context) (string, error) {
-			is, err := s.ruleOf(ctx, host)
-			var none errArgument
+			out, err := s.AWS.Call(ctx, &elb.DescribeRulesInput{RuleArns: []string{*found.rule.RuleArn}})
+			var failed smithy.APIError
 			switch {
-			case errors.As(err, &none):
+			case errors.As(err, &failed) && failed.ErrorCode() == "RuleNotFound":
 				return "the rule is not there any more", nil
 			case err != nil:
 				return "", err
-			case reflect.DeepEqual(is.rule.Actions, before):
+			}
+			switch now := out.(*elb.DescribeRulesOutput).Rules[0].Actions; {
+			case reflect.DeepEqual(now, before):
 				return "", nil
-			case *is.rule.RuleArn != *found.rule.RuleArn, !reflect.DeepEqual(is.rule.Actions, after):
+			case !reflect.DeepEqual(now, after):
 				return "the rule was changed since, and is left as it is", nil
 			}
 			_, err = s.modifyRule(ctx, found.rule.RuleArn, before)
