@@ -34,7 +34,7 @@ func gatewayFaults() []fault {
 				return nil, err
 			}
 			return s.injectGateway(gateway.Fault{Kind: kind, Namespace: at.namespace, Node: at.node, Certificate: pair},
-				fmt.Sprintf("%s present a certificate that no Secret holds in handshakes %s server name", at, handshakes)), nil
+				fmt.Sprintf("%s present a certificate that no Secret holds in handshakes %s server name", at, handshakes))
 		}}
 	}
 	host := func(name, does, now string, kind gateway.FaultKind) fault {
@@ -47,7 +47,7 @@ func gatewayFaults() []fault {
 				return nil, errArgument(fmt.Sprintf("TLS of %s ends in its application, no gateway sees its answers", a.fullHost()))
 			}
 			return s.injectGateway(gateway.Fault{Kind: kind, Namespace: publicLane().new.namespace, Host: a.fullHost()},
-				fmt.Sprintf("requests for %s on the new side %s", a.fullHost(), now)), nil
+				fmt.Sprintf("requests for %s on the new side %s", a.fullHost(), now))
 		}}
 	}
 	return []fault{
@@ -66,7 +66,7 @@ func gatewayFaults() []fault {
 					return nil, err
 				}
 				return s.injectGateway(gateway.Fault{Kind: gateway.Filtered, Namespace: at.namespace, Node: at.node},
-					fmt.Sprintf("packets to the NodePorts of %s are dropped", at)), nil
+					fmt.Sprintf("packets to the NodePorts of %s are dropped", at))
 			},
 		},
 		{
@@ -82,7 +82,7 @@ func gatewayFaults() []fault {
 					return nil, err
 				}
 				return s.injectGateway(gateway.Fault{Kind: gateway.Slow, Namespace: publicLane().new.namespace, Host: a.fullHost(), Delay: delay},
-					fmt.Sprintf("requests for %s on the new side take %s longer", a.fullHost(), delay)), nil
+					fmt.Sprintf("requests for %s on the new side take %s longer", a.fullHost(), delay))
 			},
 		},
 		host("host-503", "the new side's gateways have no healthy backend for one host",
@@ -91,9 +91,12 @@ func gatewayFaults() []fault {
 	}
 }
 
-func (s *Sandbox) injectGateway(f gateway.Fault, now string) *lasting {
-	heal := s.mesh.Inject(f)
-	return &lasting{now: now, off: func(context.Context) (string, error) { heal(); return "", nil }}
+func (s *Sandbox) injectGateway(f gateway.Fault, now string) (*lasting, error) {
+	heal, err := s.mesh.Inject(f)
+	if err != nil {
+		return nil, err
+	}
+	return &lasting{now: now, off: func(context.Context) (string, error) { return "", heal() }}, nil
 }
 
 // place is a side of both lanes, on one node or on all.
@@ -165,7 +168,10 @@ func (s *Sandbox) gatewayDown(argument string) (*lasting, error) {
 			return nil, err
 		}
 	}
-	heal := s.mesh.Inject(gateway.Fault{Kind: gateway.Down, Namespace: at.namespace, Node: at.node})
+	heal, err := s.mesh.Inject(gateway.Fault{Kind: gateway.Down, Namespace: at.namespace, Node: at.node})
+	if err != nil {
+		return nil, err
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	seen := make(chan struct{})
 	note := ""
@@ -186,7 +192,9 @@ func (s *Sandbox) gatewayDown(argument string) (*lasting, error) {
 		off: func(context.Context) (string, error) {
 			stop()
 			<-seen
-			heal()
+			if err := heal(); err != nil {
+				return "", err
+			}
 			return note, s.editPods(at, recovered)
 		},
 	}, nil

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"crypto/tls"
+	"errors"
 	"net/http"
 	"slices"
 	"sync"
@@ -59,33 +60,48 @@ type active struct {
 
 // Inject makes a fault hold from now on until heal, which may be called more
 // than once and after Close. Both may be called from several goroutines; they
-// return when listeners and open connections are as they should be.
-func (m *Mesh) Inject(f Fault) (heal func()) {
+// return when listeners and open connections are as they should be. An error
+// names the NodePorts that are not. Then an injected fault does not hold, and
+// heal may be called once more, to try again.
+func (m *Mesh) Inject(f Fault) (heal func() error, err error) {
 	a := &active{Fault: f, healed: make(chan struct{})}
 	m.setFaults(func(list []*active) []*active { return append(slices.Clip(list), a) })
-	if f.Kind == Down {
-		m.crash(f)
-	}
-	return sync.OnceFunc(func() {
+	end := sync.OnceFunc(func() {
 		m.setFaults(func(list []*active) []*active {
 			return slices.DeleteFunc(slices.Clone(list), func(x *active) bool { return x == a })
 		})
 		close(a.healed)
 	})
+	heal = func() error {
+		end()
+		return m.alignFor(f.Kind)
+	}
+	if err := m.alignFor(f.Kind); err != nil {
+		return nil, errors.Join(err, heal())
+	}
+	if f.Kind == Down {
+		m.crash(f)
+	}
+	return heal, nil
 }
 
 func (m *Mesh) setFaults(change func([]*active) []*active) {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	var list []*active
 	if now := m.faults.Load(); now != nil {
 		list = *now
 	}
 	list = change(list)
 	m.faults.Store(&list)
-	m.mu.Unlock()
-	if err := m.align(); err != nil {
-		m.config.Log.Error("NodePorts cannot be served", "error", err)
+}
+
+// alignFor brings the listeners in line with the faults of a kind, where that is about them.
+func (m *Mesh) alignFor(kind FaultKind) error {
+	if kind != Down && kind != Filtered {
+		return nil
 	}
+	return m.align()
 }
 
 // crash resets the open connections of the pods that went down.

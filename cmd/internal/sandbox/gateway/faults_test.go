@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -29,6 +30,22 @@ func (w *world) moreNodes(t *testing.T) (with, without string) {
 	w.becomes(t, with+":30021", "answers")
 	w.becomes(t, without+":30021", "answers")
 	return with, without
+}
+
+// inject makes a fault hold until it is healed, neither of which may fail.
+func (w *world) inject(t *testing.T, f Fault) (heal func()) {
+	t.Helper()
+	end, err := w.mesh.Inject(f)
+	if err != nil {
+		t.Errorf("inject %d: %v", f.Kind, err)
+		return func() {}
+	}
+	return func() {
+		t.Helper()
+		if err := end(); err != nil {
+			t.Errorf("heal %d: %v", f.Kind, err)
+		}
+	}
 }
 
 // reached says what becomes of a request to an address, within a time that
@@ -96,7 +113,7 @@ func TestFilteredDropsEverything(t *testing.T) {
 		t.Fatalf("a healthy connection is %s", got)
 	}
 
-	heal := w.mesh.Inject(Fault{Kind: Filtered, Namespace: "istio-system", Node: "node-1"})
+	heal := w.inject(t, Fault{Kind: Filtered, Namespace: "istio-system", Node: "node-1"})
 	for _, port := range []string{":30021", ":30080", ":30443"} {
 		for range 3 { // However often it is tried.
 			if got := reached(t, w.node+port, "dropped"); got != "dropped" {
@@ -110,7 +127,7 @@ func TestFilteredDropsEverything(t *testing.T) {
 	if got := asked(open, 100*time.Millisecond); got != "silent" {
 		t.Errorf("the connection from before is %s, want silent", got)
 	}
-	crashed := w.mesh.Inject(Fault{Kind: Down, Namespace: "istio-system"})
+	crashed := w.inject(t, Fault{Kind: Down, Namespace: "istio-system"})
 	if got := reached(t, w.node+":30021", "dropped"); got != "dropped" {
 		t.Errorf("with nobody behind it is %s, want dropped: no packet comes so far", got)
 	}
@@ -133,7 +150,7 @@ func TestConnectionGoesOnWhenNoLongerFiltered(t *testing.T) {
 	if got := asked(open, 5*time.Second); got != "answers" {
 		t.Fatal(got)
 	}
-	heal := w.mesh.Inject(Fault{Kind: Filtered})
+	heal := w.inject(t, Fault{Kind: Filtered})
 	answered := make(chan string)
 	go func() { answered <- asked(open, time.Minute) }()
 	if got := reached(t, w.node+":30021", "dropped"); got != "dropped" {
@@ -148,7 +165,7 @@ func TestConnectionGoesOnWhenNoLongerFiltered(t *testing.T) {
 func TestOtherNamespacesAreNotConcerned(t *testing.T) {
 	w := start(t)
 	for _, kind := range []FaultKind{Down, Filtered} {
-		defer w.mesh.Inject(Fault{Kind: kind, Namespace: "istio-gateway"})()
+		defer w.inject(t, Fault{Kind: kind, Namespace: "istio-gateway"})()
 	}
 	if got := reached(t, w.node+":30021", "answers"); got != "answers" {
 		t.Errorf("it is %s", got)
@@ -165,7 +182,7 @@ func TestDownGatewayResetsAndRefuses(t *testing.T) {
 	if got := asked(open, 5*time.Second); got != "answers" {
 		t.Fatal(got)
 	}
-	heal := w.mesh.Inject(Fault{Kind: Down, Node: "node-1"})
+	heal := w.inject(t, Fault{Kind: Down, Node: "node-1"})
 	if got := asked(open, 5*time.Second); got != "reset" {
 		t.Errorf("the connection from before is %s", got)
 	}
@@ -185,7 +202,7 @@ func TestDownGatewayResetsAndRefuses(t *testing.T) {
 func TestDownGatewayAmongOthers(t *testing.T) {
 	w := start(t)
 	with, without := w.moreNodes(t)
-	heal := w.mesh.Inject(Fault{Kind: Down, Node: "node-2"})
+	heal := w.inject(t, Fault{Kind: Down, Node: "node-2"})
 	for _, node := range []string{w.node, with, without} {
 		got := map[string]int{}
 		for range 4 {
@@ -241,7 +258,7 @@ func TestWrongCertificate(t *testing.T) {
 		{CertificateWithSNI, "wrong", "right"},
 		{CertificateWithoutSNI, "right", "wrong"},
 	} {
-		heal := w.mesh.Inject(Fault{Kind: c.kind, Certificate: wrong})
+		heal := w.inject(t, Fault{Kind: c.kind, Certificate: wrong})
 		if with, without := presented("app.a.test"), presented(""); with != c.with || without != c.without {
 			t.Errorf("%d: %s with SNI, %s without; want %s and %s", c.kind, with, without, c.with, c.without)
 		}
@@ -269,10 +286,10 @@ func TestOneHostFails(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := start(t)
-			others := w.mesh.Inject(Fault{Kind: c.kind, Host: "b.a.test"})
+			others := w.inject(t, Fault{Kind: c.kind, Host: "b.a.test"})
 			defer others()
 			w.eventually(t, "200", 30443, "app.a.test", "https://app.a.test/app")
-			heal := w.mesh.Inject(Fault{Kind: c.kind, Host: "*.a.test"})
+			heal := w.inject(t, Fault{Kind: c.kind, Host: "*.a.test"})
 			response, body, err := w.get(t, 30443, "app.a.test", "https://app.a.test/app", "nonce")
 			if err != nil {
 				t.Fatal(err)
@@ -292,7 +309,7 @@ func TestOneHostFails(t *testing.T) {
 
 func TestOneHostFailsWhoseTLSEndsInTheApplication(t *testing.T) {
 	w := start(t)
-	heal := w.mesh.Inject(Fault{Kind: NoHealthyUpstream, Host: "x.raw.test"})
+	heal := w.inject(t, Fault{Kind: NoHealthyUpstream, Host: "x.raw.test"})
 	if _, _, err := w.get(t, 30443, "x.raw.test", "https://x.raw.test/", "test"); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("%v, want the connection reset", err)
 	}
@@ -307,7 +324,7 @@ func TestOneHostIsSlow(t *testing.T) {
 	} {
 		t.Run(c.host, func(t *testing.T) {
 			w := start(t)
-			heal := w.mesh.Inject(Fault{Kind: Slow, Host: c.host, Delay: time.Hour})
+			heal := w.inject(t, Fault{Kind: Slow, Host: c.host, Delay: time.Hour})
 			answered := make(chan error)
 			go func() {
 				_, _, err := w.get(t, 30443, c.sni, c.url, "slow")
@@ -323,7 +340,7 @@ func TestOneHostIsSlow(t *testing.T) {
 			if err := <-answered; err != nil {
 				t.Errorf("healed while it waits: %v", err)
 			}
-			defer w.mesh.Inject(Fault{Kind: Slow, Host: c.host, Delay: time.Millisecond})()
+			defer w.inject(t, Fault{Kind: Slow, Host: c.host, Delay: time.Millisecond})()
 			w.eventually(t, "200", 30443, c.sni, c.url)
 		})
 	}
@@ -332,8 +349,8 @@ func TestOneHostIsSlow(t *testing.T) {
 // TestCloseWithFaults: nothing hangs and, by TestMain, nothing is left running.
 func TestCloseWithFaults(t *testing.T) {
 	w := start(t)
-	heal := w.mesh.Inject(Fault{Kind: Slow, Host: "*.a.test", Delay: time.Hour})
-	defer w.mesh.Inject(Fault{Kind: Slow, Host: "x.raw.test", Delay: time.Hour})()
+	heal := w.inject(t, Fault{Kind: Slow, Host: "*.a.test", Delay: time.Hour})
+	defer w.inject(t, Fault{Kind: Slow, Host: "x.raw.test", Delay: time.Hour})()
 	var waiting sync.WaitGroup
 	for _, c := range []struct{ sni, url string }{{"app.a.test", "https://app.a.test/app"}, {"x.raw.test", "https://x.raw.test/"}} {
 		waiting.Go(func() {
@@ -350,16 +367,55 @@ func TestCloseWithFaults(t *testing.T) {
 	if got := asked(open, 5*time.Second); got != "answers" {
 		t.Fatal(got)
 	}
-	w.mesh.Inject(Fault{Kind: Filtered})
+	w.inject(t, Fault{Kind: Filtered})
 	if got := asked(open, 100*time.Millisecond); got != "silent" {
 		t.Fatal(got)
 	}
 	w.mesh.Close()
 	waiting.Wait()
 	heal()
-	w.mesh.Inject(Fault{Kind: Down})()
+	w.inject(t, Fault{Kind: Down})()
 	if got := reached(t, w.node+":30021", "refused"); got != "refused" {
 		t.Errorf("after Close it is %s", got)
+	}
+}
+
+// TestPortsThatCannotBeSwitched: whoever injects a fault or heals it hears of
+// it, and may try again.
+func TestPortsThatCannotBeSwitched(t *testing.T) {
+	w := start(t)
+	w.mesh.aligning.Lock()
+	w.mesh.ports[netip.MustParseAddrPort(w.node+":30021")].Close()
+	w.mesh.aligning.Unlock()
+	if _, err := w.mesh.Inject(Fault{Kind: Filtered}); err == nil || !strings.Contains(err.Error(), w.node+":30021") {
+		t.Errorf("a port that cannot drop anything: %v", err)
+	}
+	for _, port := range []string{":30021", ":30080", ":30443"} {
+		if got := reached(t, w.node+port, "answers"); got == "dropped" || got == "refused" {
+			t.Errorf("%s is %s after a fault that could not be had", port, got)
+		}
+	}
+	w.inject(t, Fault{Kind: Filtered})()
+
+	heal, err := w.mesh.Inject(Fault{Kind: Down})
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken, err := net.Listen("tcp", w.node+":30021")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := heal(); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("a port that another has: %v", err)
+	}
+	// Faults that are not about ports do not mind.
+	w.inject(t, Fault{Kind: Slow, Host: "app.a.test"})()
+	taken.Close()
+	if err := heal(); err != nil {
+		t.Errorf("healed again: %v", err)
+	}
+	if got := reached(t, w.node+":30021", "answers"); got != "answers" {
+		t.Errorf("healed it is %s", got)
 	}
 }
 
@@ -377,7 +433,7 @@ func TestFaultsFromSeveralGoroutines(t *testing.T) {
 	for kind := Down; kind <= Backend503; kind++ {
 		faults.Go(func() {
 			for range 5 {
-				heal := w.mesh.Inject(Fault{Kind: kind, Host: "*", Certificate: certificate})
+				heal := w.inject(t, Fault{Kind: kind, Host: "*", Certificate: certificate})
 				heal()
 			}
 		})

@@ -64,6 +64,8 @@ func (m *Mesh) align() error {
 			m.ports[address] = p
 		}
 		if err := m.receive(p, address, r); err != nil {
+			p.close() // The next time begins anew.
+			delete(m.ports, address)
 			failed = errors.Join(failed, fmt.Errorf("switch %s: %w", address, err))
 		}
 	}
@@ -95,13 +97,17 @@ func (m *Mesh) receive(p *port, address netip.AddrPort, r reception) error {
 	if p.reception == r {
 		return nil
 	}
-	p.reception = r
 	if r == dropped {
-		return p.drop(m.ctx)
+		if err := p.drop(m.ctx); err != nil {
+			return err
+		}
+		p.reception = r
+		return nil
 	}
 	if err := p.undrop(); err != nil {
 		return err
 	}
+	p.reception = r
 	p.stopped = make(chan struct{})
 	m.group.Go(func() {
 		defer close(p.stopped)
