@@ -45,6 +45,9 @@ type lasting struct {
 	// off ends it. A note says what was left as it is; after an error the fault
 	// is still on.
 	off func(ctx context.Context) (note string, err error)
+	// force, where it is not nil, ends it when off cannot and the sandbox is over,
+	// at the cost of whoever stands against it.
+	force func() error
 	// over, where it is not nil, says that the fault has ended by itself.
 	over func() bool
 }
@@ -144,12 +147,23 @@ func (s *Sandbox) FaultsOff(ctx context.Context) error {
 	return s.faults.endAll(ctx)
 }
 
-// endFaults switches all faults off for good.
+// endFaults switches all faults off for good. Those that cannot be are ended by
+// force where there is a way, and told all the same.
 func (s *Sandbox) endFaults(ctx context.Context) error {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	s.faults.closed = true
-	return s.faults.endAll(ctx)
+	err := s.faults.endAll(ctx)
+	for name, l := range s.faults.on {
+		if l.force == nil {
+			continue
+		}
+		delete(s.faults.on, name)
+		if failed := l.force(); failed != nil {
+			err = errors.Join(err, faultError(name, failed, ""))
+		}
+	}
+	return err
 }
 
 // lasting gives a fault that is on, nil when it is off.

@@ -68,12 +68,17 @@ func fillDisk(ctx context.Context, s *Sandbox, argument string) (*lasting, error
 	if room > 0 {
 		now = fmt.Sprintf("%d KiB more fit on the journal's disk", room)
 	}
-	return &lasting{now: now, off: func(ctx context.Context) (string, error) {
-		if err := emptyDisk(ctx, dir, below); err != nil {
-			return "", err
-		}
-		return "", below.Close()
-	}}, nil
+	return &lasting{
+		now: now,
+		off: func(ctx context.Context) (string, error) {
+			if err := emptyDisk(ctx, dir, below); err != nil {
+				return "", err
+			}
+			return "", below.Close()
+		},
+		// What a run writes after that is lost.
+		force: func() error { return errors.Join(takeDisk(dir), below.Close()) },
+	}, nil
 }
 
 // mountFull mounts a disk of the size of the files and of the room, in KiB, and
@@ -116,15 +121,39 @@ func emptyDisk(ctx context.Context, dir string, below *os.Root) error {
 		}
 		defer unlock()
 	}
+	if err := copyBack(disk, below); err != nil {
+		return err
+	}
+	return unmountDisk(dir)
+}
+
+// takeDisk takes the disk away whoever uses it, and puts what was written on it until then below.
+func takeDisk(dir string) error {
+	disk, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = disk.Close() }()
+	// The folder below can be reached only once the disk is away, which still
+	// can be read then.
+	if err := unmountDisk(dir); err != nil {
+		return err
+	}
+	below, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(copyBack(disk, below), below.Close())
+}
+
+// copyBack puts the files on the disk below, other than the one that fills it.
+func copyBack(disk, below *os.Root) error {
 	files, err := readFiles(disk)
 	if err != nil {
 		return err
 	}
 	delete(files, smallDisk)
-	if err := writeFiles(below, files); err != nil {
-		return err
-	}
-	return unmountDisk(dir)
+	return writeFiles(below, files)
 }
 
 // healDisk takes a disk away that a sandbox left, which was killed.
@@ -143,21 +172,7 @@ func (s *Sandbox) healDisk(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	// The folder below can be reached only once the disk is away, which still
-	// can be read then.
-	if err := unmountDisk(dir); err != nil {
-		return err
-	}
-	files, err := readFiles(disk)
-	if err != nil {
-		return err
-	}
-	delete(files, smallDisk)
-	below, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(writeFiles(below, files), below.Close())
+	return takeDisk(dir)
 }
 
 // lockJournals waits until no run writes a journal in the folder, and keeps

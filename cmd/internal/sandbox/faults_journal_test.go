@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -117,6 +118,14 @@ func TestJournalFullWhileARunWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	hurried, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.FaultOff(hurried, "journal-full"); model.KindOf(err) != model.KindBlocked {
+		t.Errorf("the disk was taken away: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(s.journalDir(), smallDisk)); err != nil {
+		t.Errorf("the disk was taken away: %v", err)
+	}
 	ended := make(chan error, 1)
 	go func() {
 		_, err := s.FaultOff(t.Context(), "journal-full")
@@ -124,11 +133,6 @@ func TestJournalFullWhileARunWrites(t *testing.T) {
 	}()
 	if _, err := w.Append(model.Entry{Kind: model.EntryNote}); err != nil {
 		t.Error(err)
-	}
-	select {
-	case err := <-ended:
-		t.Errorf("the disk was taken away: %v", err)
-	case <-time.After(200 * time.Millisecond):
 	}
 	if err := w.Close(); err != nil {
 		t.Error(err)
@@ -141,34 +145,80 @@ func TestJournalFullWhileARunWrites(t *testing.T) {
 	}
 }
 
-// TestDiskOfASandboxThatWasKilled is taken away by the next that goes on there.
+// TestCloseWhileARunWrites: the disk does not outlive the sandbox, and what the
+// run wrote does where the folder does.
+func TestCloseWhileARunWrites(t *testing.T) {
+	for name, dir := range map[string]string{"kept": t.TempDir(), "the sandbox's own": ""} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, Options{StateDir: dir})
+			s.fill(t, "64")
+			w, err := s.journal().Lock(model.Operator{}, time.Now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+			if _, err := w.Append(model.Entry{Kind: model.EntryNote}); err != nil {
+				t.Fatal(err)
+			}
+			hurried, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := s.endFaults(hurried); model.KindOf(err) != model.KindBlocked {
+				t.Errorf("that a run goes on is not said: %v", err)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if dir == "" {
+				if _, err := os.Stat(s.dir); !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("the sandbox's files are left: %v", err)
+				}
+				return
+			}
+			if _, err := os.Stat(filepath.Join(s.journalDir(), smallDisk)); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("something of the disk is left: %v", err)
+			}
+			if n := s.noted(t); n != 1 {
+				t.Errorf("%d entries", n)
+			}
+		})
+	}
+}
+
+// TestDiskOfASandboxThatWasKilled is taken away by the next that begins there.
 func TestDiskOfASandboxThatWasKilled(t *testing.T) {
-	dir := t.TempDir()
-	s := start(t, Options{Resume: dir})
-	if err := s.note(t, "before"); err != nil {
-		t.Fatal(err)
-	}
-	s.fill(t, "4")
-	if err := s.note(t, "on the disk"); err != nil {
-		t.Fatal(err)
-	}
-	s.faults.on = nil // As if it had never come to its end.
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	next := start(t, Options{Resume: dir})
-	if err := next.NotResumed(); err != nil {
-		t.Error(err)
-	}
-	if n := next.noted(t); n != 2 {
-		t.Errorf("%d entries", n)
-	}
-	for range 20 {
-		if err := next.note(t, strings.Repeat("x", 500)); err != nil {
-			t.Fatalf("it is still full: %v", err)
-		}
-	}
-	if _, err := os.Stat(filepath.Join(next.journalDir(), smallDisk)); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("something of the disk is left: %v", err)
+	for name, at := range map[string]func(dir string) Options{
+		"resumed":         func(dir string) Options { return Options{Resume: dir} },
+		"state directory": func(dir string) Options { return Options{StateDir: dir} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			options := at(t.TempDir())
+			s := start(t, options)
+			if err := s.note(t, "before"); err != nil {
+				t.Fatal(err)
+			}
+			s.fill(t, "4")
+			if err := s.note(t, "on the disk"); err != nil {
+				t.Fatal(err)
+			}
+			s.faults.on = nil // As if it had never come to its end.
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			next := start(t, options)
+			if err := next.NotResumed(); err != nil {
+				t.Error(err)
+			}
+			if n := next.noted(t); n != 2 {
+				t.Errorf("%d entries", n)
+			}
+			for range 20 {
+				if err := next.note(t, strings.Repeat("x", 500)); err != nil {
+					t.Fatalf("it is still full: %v", err)
+				}
+			}
+			if _, err := os.Stat(filepath.Join(next.journalDir(), smallDisk)); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("something of the disk is left: %v", err)
+			}
+		})
 	}
 }

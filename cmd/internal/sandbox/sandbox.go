@@ -113,9 +113,7 @@ func (s *Sandbox) start(ctx context.Context, options Options) error {
 			return fmt.Errorf("make a state directory: %w", err)
 		}
 	}
-	if s.saved.dir != "" {
-		s.notResumed = errors.Join(s.notResumed, s.healDisk(ctx))
-	}
+	s.notResumed = errors.Join(s.notResumed, s.healDisk(ctx))
 	ca, err := newAuthority("Cutover sandbox", time.Now())
 	if err != nil {
 		return err
@@ -233,8 +231,8 @@ func (s *Sandbox) SetAccessLog(on bool) error {
 	return err
 }
 
-// NotResumed tells what in Options.Resume could not be gone on with, and why; nil
-// when nothing was left there. The sandbox runs all the same.
+// NotResumed tells what in Options.Resume or StateDir could not be gone on with,
+// and why; nil when nothing was left there. The sandbox runs all the same.
 func (s *Sandbox) NotResumed() error { return s.notResumed }
 
 // Close ends everything that the sandbox started, gives its addresses back and
