@@ -172,7 +172,10 @@ func TestCloseWhileCallsWait(t *testing.T) {
 				answered <- err
 			}()
 			// It is over once the call has come, which waits all the same.
-			for slices.ContainsFunc(s.Faults(), func(f Fault) bool { return f.On }) {
+			for deadline := time.Now().Add(time.Minute); slices.ContainsFunc(s.Faults(), func(f Fault) bool { return f.On }); {
+				if time.Now().After(deadline) {
+					t.Fatal("the call never came")
+				}
 				time.Sleep(time.Millisecond)
 			}
 			if err := s.Close(); err != nil {
