@@ -36,6 +36,9 @@ func (l *live) prove(ctx context.Context, m run.Move, report func(run.Proving)) 
 	if m.To != model.Old && m.To != model.New {
 		return unconfirmed("what was taken back led to different sides")
 	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return notProven("the time for proof was over before its turn came")
+	}
 	entrances := l.entrances(m)
 	if len(entrances) == 0 {
 		return unconfirmed("no listener of a load balancer to ask through")
@@ -48,7 +51,7 @@ func (l *live) prove(ctx context.Context, m run.Move, report func(run.Proving)) 
 		method, why := l.awaitMethod(ctx, m, e, report)
 		switch {
 		case method == nil && ctx.Err() != nil:
-			return run.Proving{Proof: model.ProofUnproven, Detail: "switched, unproven: " + why}
+			return notProven(why)
 		case method == nil:
 			return unconfirmed(why)
 		}
@@ -66,6 +69,10 @@ func unconfirmed(why string) run.Proving {
 	return run.Proving{Proof: model.ProofUnconfirmed, Detail: "switched, side unconfirmed: " + why}
 }
 
+func notProven(why string) run.Proving {
+	return run.Proving{Proof: model.ProofUnproven, Detail: "switched, unproven: " + why}
+}
+
 // asked is one request that was sent for proof, and the side that was seen to
 // answer it, "" for none.
 type asked struct {
@@ -78,16 +85,16 @@ type asked struct {
 // side.
 func (l *live) proveEntrance(ctx context.Context, e entrance, to model.SideName, m *proofMethod, report func(run.Proving)) run.Proving {
 	row, trouble := 0, ""
-	unproven := func() run.Proving {
+	reached := func() run.Proving {
 		far := fmt.Sprintf("%d of %d by %s", row, model.K, m.name)
 		if trouble != "" { // It comes first, as what does not fit is cut from the end.
 			far = trouble + " (" + far + ")"
 		}
-		return run.Proving{Proof: model.ProofUnproven, Detail: "switched, unproven: " + far}
+		return notProven(far)
 	}
 	for first := true; ; first = false {
 		if !first && !sleep(ctx, proofEvery) {
-			return unproven()
+			return reached()
 		}
 		round, err := m.round(ctx, e.target, model.K-row)
 		if e.typ == model.Application && balancerAnswered(round) {
@@ -99,7 +106,10 @@ func (l *live) proveEntrance(ctx context.Context, e entrance, to model.SideName,
 			if why := failure(round); why != "" && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				row, trouble = 0, why
 			}
-			return unproven()
+			if errors.Is(err, errTurn) {
+				trouble = err.Error()
+			}
+			return reached()
 		}
 		trouble = ""
 		if err != nil {
@@ -121,12 +131,14 @@ func (l *live) proveEntrance(ctx context.Context, e entrance, to model.SideName,
 				row, trouble = 0, failure(round)
 			case err == nil:
 				row, trouble = 0, "a request was answered, but not seen on either side"
+			default: // The error says why; the row is broken all the same.
+				row = 0
 			}
 		}
 		if row >= model.K {
 			return run.Proving{Proof: model.ProofProven}
 		}
-		report(unproven())
+		report(reached())
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/istio-cutover/cutover/model"
@@ -34,14 +33,20 @@ type counterProof struct {
 	// settle is how long after an answer the other side is looked at for the last
 	// time.
 	settle time.Duration
+	report func(run.Proving) // told while somebody else's proof is waited for
 }
+
+// errTurn is what a proof waits for that others keep from counting.
+var errTurn = errors.New("waiting for another host's proof by the same service's counters")
 
 // byCounters finds out whether what the gateways count can tell the sides: the
 // counters of both must be readable, and the other side be seen to count what
 // is sent there, as its standing still is the proof.
-func (l *live) byCounters(ctx context.Context, m run.Move, e entrance) (found *proofMethod, why string, away bool) {
+func (l *live) byCounters(ctx context.Context, m run.Move, e entrance, report func(run.Proving)) (found *proofMethod, why string, away bool) {
 	s := l.snapshot()
-	c := &counterProof{live: l, move: m, entrance: e, unit: model.UnitRequests, services: s.HostServices(m.Host), settle: countDelay}
+	c := &counterProof{
+		live: l, move: m, entrance: e, unit: model.UnitRequests, services: s.HostServices(m.Host), settle: countDelay, report: report,
+	}
 	c.hosts = s.HostsOf(c.services)
 	if e.target.Passthrough {
 		c.unit = model.UnitConnections
@@ -209,9 +214,9 @@ func (c *counterProof) read(ctx context.Context) (map[model.SideName]model.Count
 // quiet waits until nobody else of this program sends what is counted for the
 // same services, neither proofs nor probes, and keeps it so until release.
 func (c *counterProof) quiet(ctx context.Context) (release func(), err error) {
-	done, err := c.counting.take(ctx, c.services)
+	done, err := c.counting.take(ctx, c.services, func() { c.report(notProven(errTurn.Error())) })
 	if err != nil {
-		return nil, err
+		return nil, errTurn
 	}
 	resume, err := c.engine.Hold(ctx, c.hosts)
 	release = func() {
@@ -223,44 +228,4 @@ func (c *counterProof) quiet(ctx context.Context) (release func(), err error) {
 		return nil, err
 	}
 	return release, nil
-}
-
-// turns lets those take turns that want the same things.
-type turns struct {
-	mu    sync.Mutex
-	taken map[string]bool
-	freed chan struct{} // closed and replaced when something was freed
-}
-
-// take waits until all of names are free, or ctx ends.
-func (t *turns) take(ctx context.Context, names []string) (release func(), err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.taken == nil {
-		t.taken, t.freed = map[string]bool{}, make(chan struct{})
-	}
-	for slices.ContainsFunc(names, func(n string) bool { return t.taken[n] }) {
-		freed := t.freed
-		t.mu.Unlock()
-		select {
-		case <-freed:
-		case <-ctx.Done():
-		}
-		t.mu.Lock()
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-	}
-	for _, n := range names {
-		t.taken[n] = true
-	}
-	return sync.OnceFunc(func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		for _, n := range names {
-			delete(t.taken, n)
-		}
-		close(t.freed)
-		t.freed = make(chan struct{})
-	}), nil
 }

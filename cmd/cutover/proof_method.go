@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -20,12 +21,18 @@ type proofMethod struct {
 // or a gateway does not answer that cannot be said, and it is tried again until
 // ctx ends.
 func (l *live) awaitMethod(ctx context.Context, m run.Move, e entrance, report func(run.Proving)) (*proofMethod, string) {
-	for {
-		method, why, away := l.method(ctx, m, e)
-		if method != nil || !away {
-			return method, why
+	for last := ""; ; {
+		method, why, away := l.method(ctx, m, e, report)
+		switch {
+		case method != nil:
+			return method, ""
+		case ctx.Err() != nil: // What was asked for meanwhile has only been given up.
+			return nil, cmp.Or(last, why)
+		case !away:
+			return nil, why
 		}
-		report(run.Proving{Proof: model.ProofUnproven, Detail: "switched, unproven: " + why})
+		last = why
+		report(notProven(why))
 		if !sleep(ctx, proofEvery) {
 			return nil, why
 		}
@@ -34,8 +41,8 @@ func (l *live) awaitMethod(ctx context.Context, m run.Move, e entrance, report f
 
 // method says by what the sides can be told, else why they cannot, and whether
 // that is because somebody does not answer now.
-func (l *live) method(ctx context.Context, m run.Move, e entrance) (found *proofMethod, why string, away bool) {
-	found, why, away = l.bySeen(ctx, m, e)
+func (l *live) method(ctx context.Context, m run.Move, e entrance, report func(run.Proving)) (found *proofMethod, why string, away bool) {
+	found, why, away = l.bySeen(ctx, m, e, report)
 	if found != nil || e.typ != model.Network || e.target.Scheme != "https" {
 		return found, why, away // Behind an ALB clients see its certificate, never the gateway's.
 	}
@@ -47,7 +54,7 @@ func (l *live) method(ctx context.Context, m run.Move, e entrance) (found *proof
 
 // bySeen finds the method by which gateways show what they have seen: in their
 // access logs, else by what they count.
-func (l *live) bySeen(ctx context.Context, m run.Move, e entrance) (found *proofMethod, why string, away bool) {
+func (l *live) bySeen(ctx context.Context, m run.Move, e entrance, report func(run.Proving)) (found *proofMethod, why string, away bool) {
 	pods := l.gatewayPods(m.Host.Lane)
 	for _, p := range pods[model.New] {
 		if slices.Contains(pods[model.Old], p) {
@@ -58,7 +65,7 @@ func (l *live) bySeen(ctx context.Context, m run.Move, e entrance) (found *proof
 	if byLog != nil || away {
 		return byLog, noLog, away
 	}
-	byCounters, noCounters, away := l.byCounters(ctx, m, e)
+	byCounters, noCounters, away := l.byCounters(ctx, m, e, report)
 	if byCounters != nil {
 		return byCounters, "", false
 	}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/istio-cutover/cutover/model"
+	"github.com/istio-cutover/cutover/model/run"
+	"github.com/istio-cutover/cutover/probes"
+)
+
+// unwatched is a live world that nobody watches.
+func unwatched() *live {
+	return &live{wired: &wired{}, engine: probes.NewEngine(nil, probes.Limits{}, nil), changed: make(chan struct{})}
+}
+
+// answered is a request that a side has answered, "" for nobody knows.
+func answered(side model.SideName) asked {
+	return asked{side: side, result: model.ProbeResult{Status: 200, Backend: true, Envoy: true}}
+}
+
+// scripted is a method whose rounds show one request each, and fail with err
+// where no side is seen; after them new answers everything.
+func scripted(rounds *int, err error, sides ...model.SideName) *proofMethod {
+	return &proofMethod{name: "access log", round: func(context.Context, model.ProbeTarget, int) ([]asked, error) {
+		*rounds++
+		if *rounds > len(sides) {
+			return []asked{answered(model.New)}, nil
+		}
+		side := sides[*rounds-1]
+		if side == "" {
+			return []asked{answered("")}, err
+		}
+		return []asked{answered(side)}, nil
+	}}
+}
+
+// TestWhatWasNotSeenBreaksTheRow: requests are in a row only when each of them
+// was seen, whether or not it is known why one was not.
+func TestWhatWasNotSeenBreaksTheRow(t *testing.T) {
+	for _, err := range []error{nil, errors.New("the access log cannot be read")} {
+		synctest.Test(t, func(t *testing.T) {
+			rounds := 0
+			var said []string
+			got := unwatched().proveEntrance(t.Context(), entrance{}, model.New, scripted(&rounds, err, "new", "new", ""), func(p run.Proving) {
+				said = append(said, p.Detail)
+			})
+			if got.Proof != model.ProofProven || rounds != 3+model.K {
+				t.Errorf("%v: %v after %d rounds: %q", err, got, rounds, said)
+			}
+			why := "not seen on either side (0 of 3"
+			if err != nil {
+				why = err.Error() + " (0 of 3"
+			}
+			if len(said) < 3 || !strings.Contains(said[2], why) {
+				t.Errorf("%q, want %q", said, why)
+			}
+		})
+	}
+}
+
+// TestWhatEndedTheTime: who has waited for another proof until time was over
+// says that, and not that time was over.
+func TestWhatEndedTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		l := unwatched()
+		waits := &proofMethod{name: "request counters", round: func(ctx context.Context, _ model.ProbeTarget, _ int) ([]asked, error) {
+			<-ctx.Done()
+			return nil, errTurn
+		}}
+		got := l.proveEntrance(ctx, entrance{}, model.New, waits, func(run.Proving) {})
+		if want := notProven(errTurn.Error() + " (0 of 3 by request counters)"); got != want {
+			t.Errorf("%v, want %v", got, want)
+		}
+		if got := l.prove(ctx, run.Move{To: model.New}, nil); got != notProven("the time for proof was over before its turn came") {
+			t.Error(got)
+		}
+	})
+}
