@@ -121,6 +121,7 @@ func convertService(s *corev1.Service) model.Service {
 
 func convertPod(p *corev1.Pod) model.Pod {
 	out := model.Pod{Name: nameOf(p), Labels: maps.Clone(p.Labels), Node: p.Spec.NodeName, IP: p.Status.PodIP}
+	out.Ended = p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.PodReady {
 			out.Ready = c.Status == corev1.ConditionTrue && p.DeletionTimestamp == nil

@@ -136,6 +136,8 @@ status: {podIP: 10.1.0.7, conditions: [{type: Initialized, status: "True"}, {typ
 	leaving := parsed[corev1.Pod](t, pod)
 	leaving.DeletionTimestamp = &metav1.Time{Time: time.Now()}
 	same(t, convertPod(leaving), want)
+	want.Ended = true
+	same(t, convertPod(parsed[corev1.Pod](t, strings.NewReplacer("podIP", "phase: Failed, podIP", `Ready, status: "True"`, `Ready, status: "False"`).Replace(pod))), want)
 }
 
 func TestConvertNode(t *testing.T) {

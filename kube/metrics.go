@@ -42,8 +42,9 @@ const (
 // Counters reads what gateway pods have counted, from Envoy's metrics through
 // the API server's proxy of pods. A pod that does not answer is missing from
 // the result, and the error says why, naming the first one. Errors by kind:
-// access (pods/proxy is not granted), not-found, unreachable (the pod or the API
-// server), throttled, internal for what are no metrics of a gateway.
+// access (pods/proxy is not granted), not-found (the pod is gone), unreachable
+// (the pod or the API server), throttled, internal for a pod that answers without
+// the metrics of a gateway.
 func (c *Client) Counters(ctx context.Context, pods []model.ObjectName) (model.Counters, error) {
 	var mu sync.Mutex
 	read := model.Counters{}
@@ -103,7 +104,7 @@ func podTrouble(err error) error {
 		}
 	case code == http.StatusNotFound && strings.Contains(err.Error(), "could not find the requested resource"):
 		return &model.Error{
-			Kind: model.KindNotFound, Operation: readCounters, Message: "the pod serves no metrics at port " + statsPort, Err: err,
+			Kind: model.KindInternal, Operation: readCounters, Message: "the pod serves no metrics at port " + statsPort, Err: err,
 		}
 	default:
 		return err

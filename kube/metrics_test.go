@@ -153,7 +153,7 @@ func TestCounters(t *testing.T) {
 		says   string
 	}{
 		{"silent", c, nil, model.KindUnreachable, "istio-gateway/silent: the pod does not answer: error trying to reach service: dial tcp"},
-		{"else", c, answer(404, "no"), model.KindNotFound, "istio-gateway/else: the pod serves no metrics at port 15090"},
+		{"else", c, answer(404, "no"), model.KindInternal, "istio-gateway/else: the pod serves no metrics at port 15090"},
 		{"page", c, answer(200, "<html>"), model.KindInternal, "no metrics of an Istio gateway"},
 		{"ill", c, answer(500, "ill"), model.KindUnreachable, "istio-gateway/ill"},
 		{"slow", hung, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, model.KindUnreachable, "no answer in time"},

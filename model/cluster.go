@@ -146,6 +146,7 @@ type Pod struct {
 	Name   ObjectName
 	Labels map[string]string
 	Ready  bool // condition Ready is True and the pod is not being deleted
+	Ended  bool // phase Succeeded or Failed: it has no process any more
 	Node   string
 	IP     string
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -88,11 +89,6 @@ func (c *counterProof) calibrate(ctx context.Context) (why string, err error) {
 	before, err := c.read(ctx)
 	if err != nil {
 		return "", err
-	}
-	for _, side := range []model.SideName{c.move.To, other} {
-		if len(before[side]) == 0 {
-			return "no ready gateway pod is known on " + string(side), nil
-		}
 	}
 	direct := c.nodePort(c.move.Host, other, c.entrance)
 	if direct == nil || !c.countable(c.ask(ctx, *direct, 1)[0].result) {
@@ -181,34 +177,63 @@ func (c *counterProof) countable(r model.ProbeResult) bool {
 	}
 }
 
-// read reads the counters of both sides. Every ready pod must answer; one that
-// is not ready is read where it does.
+// read reads the counters of both sides. Which pods there are must be known, and
+// every one be read that could serve a request without anybody seeing it.
 func (c *counterProof) read(ctx context.Context) (map[model.SideName]model.Counters, error) {
 	s := c.snapshot()
+	if p, blind := unobserved(s); blind {
+		return nil, &model.Error{Kind: p.Kind, Operation: p.Operation, Message: p.Message}
+	}
 	lane, _ := s.Lane(c.move.Host.Lane)
 	out := map[model.SideName]model.Counters{}
 	for _, side := range []model.Side{lane.Old, lane.New} {
-		var ready, others []model.ObjectName
-		for _, p := range s.GatewayPods(side) {
-			if p.Ready {
-				ready = append(ready, p.Name)
-			} else {
-				others = append(others, p.Name)
-			}
-		}
-		read, err := c.kube.Counters(ctx, ready)
+		read, err := readSide(ctx, s.GatewayPods(side), side.Name != c.move.To, c.kube.Counters)
 		if err != nil {
 			return nil, err
 		}
-		if len(others) > 0 {
-			more, _ := c.kube.Counters(ctx, others) // What does not answer serves nothing either.
-			for pod, counters := range more {
-				read[pod] = counters
-			}
+		if len(read) == 0 {
+			return nil, &model.Error{Kind: model.KindUnreachable, Message: "no ready gateway pod is known on " + string(side.Name)}
 		}
 		out[side.Name] = read
 	}
 	return out, nil
+}
+
+// unobserved is why it is not known which pods serve, or what for.
+func unobserved(s *model.Snapshot) (model.Problem, bool) {
+	for _, r := range []model.Resource{model.ResourcePods, model.ResourceServices, model.ResourceVirtualServices} {
+		if p, bad := s.Unreadable(r); bad {
+			return p, true
+		}
+	}
+	return model.Problem{}, false
+}
+
+// readSide reads the pods of a side. Every ready one must answer, and where all
+// are wanted those that are not ready, too, as they may still serve what is open:
+// but for what is gone and what has no process.
+func readSide(ctx context.Context, pods []model.Pod, all bool, counters func(context.Context, []model.ObjectName) (model.Counters, error)) (model.Counters, error) {
+	var ready, others []model.ObjectName
+	for _, p := range pods {
+		switch {
+		case p.Ready:
+			ready = append(ready, p.Name)
+		case p.IP != "" && !p.Ended:
+			others = append(others, p.Name)
+		}
+	}
+	read, err := counters(ctx, ready)
+	if err != nil {
+		return nil, err
+	}
+	for _, pod := range others {
+		more, err := counters(ctx, []model.ObjectName{pod})
+		if err != nil && all && model.KindOf(err) != model.KindNotFound {
+			return nil, err
+		}
+		maps.Copy(read, more)
+	}
+	return read, nil
 }
 
 // quiet waits until nobody else of this program sends what is counted for the
