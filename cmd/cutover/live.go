@@ -23,7 +23,9 @@ type live struct {
 	done   sync.WaitGroup
 	// counting lets proofs by counters of the same services take turns.
 	counting turns
-	traffic  trafficMeter
+	// silent are the lanes whose counters could not be read of late.
+	silent  silences
+	traffic trafficMeter
 
 	mu      sync.Mutex
 	cluster *model.Cluster

@@ -57,18 +57,42 @@ func (l *live) byCounters(ctx context.Context, m run.Move, e entrance, report fu
 	if len(c.services) == 0 {
 		return nil, "no VirtualService says what its requests are counted for", false
 	}
+	if why := c.silent.lasting(m.Host.Lane); why != "" {
+		return nil, "the counters cannot be read: " + why, false
+	}
 	release, err := c.quiet(ctx)
 	if err != nil {
 		return nil, err.Error(), true
 	}
 	defer release()
-	if why, err := c.calibrate(ctx); err != nil || why != "" {
-		if err != nil {
-			why = "the counters cannot be read: " + model.Line(err.Error())
-		}
-		return nil, why, err != nil && model.KindOf(err) != model.KindAccess
+	asked := time.Now()
+	why, away, err = c.calibrate(ctx)
+	switch {
+	case err != nil:
+		return nil, "the counters cannot be read: " + model.Line(err.Error()), c.passing(ctx, asked, err)
+	case why != "":
+		return nil, why, away
 	}
 	return &proofMethod{name: string(c.unit) + " counters", round: c.round}, "", false
+}
+
+// passing reports that counters which could not be read are waited for: always
+// while the API itself does not answer, and for a while when only a pod does not.
+func (c *counterProof) passing(ctx context.Context, asked time.Time, err error) bool {
+	kind := model.KindOf(err)
+	_, blind := unobserved(c.snapshot())
+	switch {
+	case kind == model.KindAccess:
+		return false
+	case ctx.Err() != nil || blind || kind == model.KindThrottled:
+		return true
+	case kind == model.KindUnreachable || kind == model.KindNotFound:
+		lane := c.move.Host.Lane
+		c.silent.note(lane, asked, model.Line(err.Error()))
+		return c.silent.lasting(lane) == ""
+	default:
+		return false
+	}
 }
 
 // redirected reports that the gateway itself answers what comes in so, with a
@@ -83,37 +107,50 @@ func (c *counterProof) redirected(ctx context.Context) bool {
 }
 
 // calibrate shows that the other side counts: what is sent straight to one of
-// its NodePorts, or, where that does not answer, what it has counted before.
-func (c *counterProof) calibrate(ctx context.Context) (why string, err error) {
+// its NodePorts, or, where that does not answer, what it has counted before. It
+// says why that is not shown, and whether it may be in a moment.
+func (c *counterProof) calibrate(ctx context.Context) (why string, away bool, err error) {
 	other := c.move.To.Opposite()
 	before, err := c.read(ctx)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
+	c.silent.over(c.move.Host.Lane)
 	direct := c.nodePort(c.move.Host, other, c.entrance)
-	if direct == nil || !c.countable(c.ask(ctx, *direct, 1)[0].result) {
+	if direct == nil || !c.counted(c.ask(ctx, *direct, model.K)) {
 		if before[other].Total(c.unit, c.services) > 0 {
-			return "", nil
+			return "", false, nil
 		}
-		return fmt.Sprintf("%s has counted no %ss for it, and its NodePort does not answer", other, c.unit), nil
+		return fmt.Sprintf("%s has counted no %ss for it, and its NodePort does not answer", other, c.unit), false, nil
 	}
 	for answered := time.Now(); ; {
 		asked := time.Now()
 		after, err := c.read(ctx)
 		if err != nil {
-			return "", err
+			return "", false, err
 		}
-		if after[other].Total(c.unit, c.services) > before[other].Total(c.unit, c.services) {
+		window := model.CounterWindow{Side: other, Before: before[other], After: after[other]}
+		switch verdict, alone := model.JudgeCalibration(c.unit, c.services, model.K, window); {
+		case verdict == model.CountersTellNothing:
+			return fmt.Sprintf("the gateway pods of %s changed meanwhile", other), true, nil
+		case alone:
 			c.settle = max(countSettle, 2*asked.Sub(answered))
-			return "", nil
+			return "", false, nil
+		case verdict == model.CountersShow: // Whose it is nobody knows, nor how long ours take.
+			return "", false, nil
 		}
 		if time.Since(answered) > countDelay {
-			return fmt.Sprintf("%s does not count the %ss that its NodePort answers", other, c.unit), nil
+			return fmt.Sprintf("%s does not count the %ss that its NodePort answers", other, c.unit), false, nil
 		}
 		if !sleep(ctx, 100*time.Millisecond) {
-			return "", ctx.Err()
+			return "", false, ctx.Err()
 		}
 	}
+}
+
+// counted reports that gateways count every one of the requests.
+func (c *counterProof) counted(round []asked) bool {
+	return !slices.ContainsFunc(round, func(a asked) bool { return !c.countable(a.result) })
 }
 
 // round sends requests and judges what the gateways have counted meanwhile.
@@ -155,7 +192,9 @@ func (c *counterProof) round(ctx context.Context, t model.ProbeTarget, n int) ([
 				round[i].side = c.move.To
 			}
 			return round, nil
-		case verdict == model.CountersTellNothing, verdict == model.CountersShort && looked.Sub(answered) > countDelay:
+		case verdict == model.CountersTellNothing:
+			return round, errors.New(why)
+		case verdict == model.CountersShort && looked.Sub(answered) > countDelay:
 			return round, errors.New(why)
 		}
 	}

@@ -195,6 +195,29 @@ func TestCountersAwayForAWhile(t *testing.T) {
 	}
 }
 
+// TestCountersAwayForGood: what stays unreadable ends as unconfirmed while there
+// is time left, for all hosts together.
+func TestCountersAwayForGood(t *testing.T) {
+	t.Parallel()
+	s := unlogged(t)
+	api := kubeErrors(t, s, func(r *http.Request) int {
+		if strings.Contains(r.URL.Path, "/proxy/") {
+			return http.StatusServiceUnavailable
+		}
+		return 0
+	})
+	o := ended(t, with(sandboxed(t, s, "", "shift", "--lane", "passthrough", "--to", "new", "--yes", "--proof", "5m", "-o", "json"), "KUBECONFIG="+api.kubeconfig))
+	said := proofs(t, o)
+	if o.exit != 10 || len(said) != 4 {
+		t.Errorf("exit %d, %v\n%s", o.exit, said, o.stderr)
+	}
+	for host, got := range said {
+		if !strings.HasPrefix(got, "switched, side unconfirmed: ") || !strings.Contains(got, "the counters cannot be read: ") {
+			t.Errorf("%s: %q", host, got)
+		}
+	}
+}
+
 // TestTrafficInStatus: the side that serves is seen to, and no probe of ours is
 // taken for a client's request.
 func TestTrafficInStatus(t *testing.T) {
