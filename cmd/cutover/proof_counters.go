@@ -193,7 +193,7 @@ func (c *counterProof) round(ctx context.Context, t model.ProbeTarget, n int) ([
 			}
 			return round, nil
 		case verdict == model.CountersTellNothing:
-			return round, errors.New(why)
+			return round, errOthers{why}
 		case verdict == model.CountersShort && looked.Sub(answered) > countDelay:
 			return round, errors.New(why)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/istio-cutover/cutover/model"
@@ -43,13 +44,19 @@ func (l *live) awaitMethod(ctx context.Context, m run.Move, e entrance, report f
 // that is because somebody does not answer now.
 func (l *live) method(ctx context.Context, m run.Move, e entrance, report func(run.Proving)) (found *proofMethod, why string, away bool) {
 	found, why, away = l.bySeen(ctx, m, e, report)
-	if found != nil || e.typ != model.Network || e.target.Scheme != "https" {
+	if e.typ != model.Network || e.target.Scheme != "https" {
 		return found, why, away // Behind an ALB clients see its certificate, never the gateway's.
 	}
-	if found = l.byCertificate(m.Host); found != nil {
+	switch shown := l.certificates(m.Host); {
+	case shown != nil && found != nil:
+		return found.or(shown), "", false
+	case shown != nil:
+		return l.byCertificate(shown), "", false
+	case found != nil:
 		return found, "", false
+	default:
+		return nil, why + "; the certificate that clients see does not tell the sides apart", away
 	}
-	return nil, why + "; the certificate that clients see does not tell the sides apart", away
 }
 
 // bySeen finds the method by which gateways show what they have seen: in their
@@ -79,9 +86,12 @@ func (l *live) gatewayPods(lane string) map[model.SideName][]model.ObjectName {
 	return map[model.SideName][]model.ObjectName{model.Old: v.Old.Pods, model.New: v.New.Pods}
 }
 
-// byCertificate tells the sides by the certificates that their NodePorts
-// present, where clients see them and they differ.
-func (l *live) byCertificate(host model.HostKey) *proofMethod {
+// certificates are the sides by the certificate that each presents at its
+// NodePorts, keyed by SHA-256; nil where clients do not see them or they do not
+// differ.
+type certificates map[string]model.SideName
+
+func (l *live) certificates(host model.HostKey) certificates {
 	shown := map[model.SideName]map[string]bool{model.Old: {}, model.New: {}}
 	for t, results := range l.engine.Evidence() {
 		side := model.SideName(t.Path)
@@ -95,24 +105,56 @@ func (l *live) byCertificate(host model.HostKey) *proofMethod {
 	if len(shown[model.Old]) != 1 || len(shown[model.New]) != 1 {
 		return nil
 	}
-	side := map[string]model.SideName{}
+	out := certificates{}
 	for s, shas := range shown {
 		for sha := range shas {
-			side[sha] = s
+			out[sha] = s
 		}
 	}
-	if len(side) != 2 {
+	if len(out) != 2 {
 		return nil // Both show the same: the application's own.
 	}
+	return out
+}
+
+// mark notes the side of every request that was shown a side's certificate.
+func (c certificates) mark(round []asked) {
+	for i, a := range round {
+		if a.result.TLS != nil {
+			round[i].side = c[a.result.TLS.SHA256]
+		}
+	}
+}
+
+// byCertificate tells the sides by the certificates that clients see.
+func (l *live) byCertificate(shown certificates) *proofMethod {
 	return &proofMethod{name: "certificate", round: func(ctx context.Context, t model.ProbeTarget, n int) ([]asked, error) {
 		round := l.ask(ctx, t, n)
-		for i, a := range round {
-			if a.result.TLS != nil {
-				round[i].side = side[a.result.TLS.SHA256]
-			}
-		}
+		shown.mark(round)
 		return round, nil
 	}}
+}
+
+// errOthers is what counters say that others' requests may have raised, too.
+type errOthers struct{ why string }
+
+func (e errOthers) Error() string { return e.why }
+
+// or is m, and by the certificate in rounds where others are counted, too. Its
+// name is that of what told the sides last.
+func (m *proofMethod) or(shown certificates) *proofMethod {
+	both := *m
+	both.round = func(ctx context.Context, t model.ProbeTarget, n int) ([]asked, error) {
+		round, err := m.round(ctx, t, n)
+		if _, others := errors.AsType[errOthers](err); !others {
+			both.name = m.name
+			return round, err
+		}
+		shown.mark(round)
+		both.name = "certificate"
+		return round, nil
+	}
+	return &both
 }
 
 // nodePort is a NodePort target of the side to try things on, as an entrance

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -80,6 +81,46 @@ func TestWhatEndedTheTime(t *testing.T) {
 		}
 		if got := l.prove(ctx, run.Move{To: model.New}, nil); got != notProven("the time for proof was over before its turn came") {
 			t.Error(got)
+		}
+	})
+}
+
+// TestCertificateWhereOthersAreCounted: what counters cannot tell from others'
+// requests, differing certificates do; no other failure is passed over.
+func TestCertificateWhereOthersAreCounted(t *testing.T) {
+	shown := certificates{"aa": model.Old, "bb": model.New}
+	presented := func(sha string) asked {
+		a := answered("")
+		a.result.TLS = &model.ProbeTLS{SHA256: sha}
+		return a
+	}
+	for _, test := range []struct {
+		sha  string
+		err  error
+		side model.SideName
+		fine bool
+	}{
+		{"bb", errOthers{"old counts requests too"}, model.New, true},
+		{"aa", errOthers{"old counts requests too"}, model.Old, true},
+		{"cc", errOthers{"old counts requests too"}, "", true},
+		{"bb", errors.New("the counters cannot be read"), "", false},
+	} {
+		counters := &proofMethod{name: "request counters", round: func(context.Context, model.ProbeTarget, int) ([]asked, error) {
+			return []asked{presented(test.sha)}, test.err
+		}}
+		round, err := counters.or(shown).round(t.Context(), model.ProbeTarget{}, 1)
+		if round[0].side != test.side || (err == nil) != test.fine {
+			t.Errorf("%s, %v: on %q, %v", test.sha, test.err, round[0].side, err)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		counters := &proofMethod{name: "request counters", round: func(_ context.Context, _ model.ProbeTarget, n int) ([]asked, error) {
+			return slices.Repeat([]asked{presented("bb")}, n), errOthers{"old counts requests too"}
+		}}
+		method := counters.or(shown)
+		got := unwatched().proveEntrance(t.Context(), entrance{}, model.New, method, func(run.Proving) {})
+		if got.Proof != model.ProofProven || method.name != "certificate" {
+			t.Errorf("%v by %s", got, method.name)
 		}
 	})
 }
