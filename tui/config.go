@@ -34,7 +34,8 @@ type ProbeKey struct {
 type ProbeView struct {
 	Evidence model.Evidence
 	Series   map[ProbeKey]Series
-	// Traffic is what the gateways of each lane serve, without our probes.
+	// Traffic is what the gateways of each lane serve, without our probes and
+	// those of our requests for proof that were seen on a side.
 	Traffic map[string]model.LaneTraffic
 }
 

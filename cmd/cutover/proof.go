@@ -116,6 +116,9 @@ func (l *live) proveEntrance(ctx context.Context, e entrance, to model.SideName,
 			trouble = model.Line(err.Error())
 		}
 		for _, a := range round {
+			if a.side != "" {
+				l.traffic.probed(a.result, model.State(a.side))
+			}
 			why := ""
 			if a.side == to {
 				why = l.unserved(e.target.Host, to, a.result)
@@ -184,6 +187,9 @@ func (l *live) ask(ctx context.Context, t model.ProbeTarget, n int) []asked {
 		p := l.prober
 		p.UserAgent = word
 		a := asked{nonce: word, result: p.Probe(ctx, t)}
+		if t.Path != model.PathLoadBalancer { // Of others the side is known later, or never.
+			l.traffic.probed(a.result, model.State(t.Path))
+		}
 		round = append(round, a)
 		if a.result.Error != nil {
 			break

@@ -38,8 +38,9 @@ type metered struct {
 	ours     map[model.Unit]float64
 }
 
-// probed notes a probe of our own: at a NodePort, whose side is known, or
-// through a load balancer, which sends it to the side that the host is on.
+// probed notes a request of our own: at a NodePort, whose side is known, or
+// through a load balancer, which sends it to the side that the host is on, or
+// that was seen to answer it.
 func (t *trafficMeter) probed(r model.ProbeResult, state model.State) {
 	at := place{r.Target.Host.Lane, model.SideName(r.Target.Path)}
 	if r.Target.Path == model.PathLoadBalancer {
