@@ -37,6 +37,7 @@ const (
 	uptimeSeconds    = "envoy_server_uptime"
 
 	readCounters = "get pods/proxy"
+	remedyPort   = "let the API server reach port " + statsPort + " of the gateway pods"
 )
 
 // Counters reads what gateway pods have counted, from Envoy's metrics through
@@ -97,10 +98,15 @@ func (c *Client) counters(ctx context.Context, pod model.ObjectName) (out model.
 // the API server says of itself.
 func podTrouble(err error) error {
 	switch code := statusCode(err); {
+	case errors.Is(err, context.DeadlineExceeded):
+		return &model.Error{
+			Kind: model.KindUnreachable, Operation: readCounters, Message: "no answer in time", Err: err,
+			Remedy: remedyPort + ", which a filter may drop",
+		}
 	case code == http.StatusServiceUnavailable || code == http.StatusBadGateway || code == http.StatusBadRequest:
 		return &model.Error{
 			Kind: model.KindUnreachable, Operation: readCounters, Message: "the pod does not answer: " + err.Error(), Err: err,
-			Remedy: "let the API server reach port " + statsPort + " of the gateway pods",
+			Remedy: remedyPort,
 		}
 	case code == http.StatusNotFound && strings.Contains(err.Error(), "could not find the requested resource"):
 		return &model.Error{
@@ -163,8 +169,10 @@ func wantedLines(r *io.LimitedReader) (io.Reader, error) {
 		}
 	}
 	switch err := lines.Err(); {
-	case err != nil:
+	case errors.Is(err, bufio.ErrTooLong):
 		return nil, fmt.Errorf("read metrics: %w", err)
+	case err != nil: // The connection ended.
+		return nil, &model.Error{Kind: model.KindUnreachable, Operation: readCounters, Message: "the metrics broke off: " + err.Error(), Err: err}
 	case r.N <= 0:
 		return nil, errTooLong
 	case !envoy:

@@ -156,7 +156,11 @@ func TestCounters(t *testing.T) {
 		{"else", c, answer(404, "no"), model.KindInternal, "istio-gateway/else: the pod serves no metrics at port 15090"},
 		{"page", c, answer(200, "<html>"), model.KindInternal, "no metrics of an Istio gateway"},
 		{"ill", c, answer(500, "ill"), model.KindUnreachable, "istio-gateway/ill"},
-		{"slow", hung, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, model.KindUnreachable, "no answer in time"},
+		{"slow", hung, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, model.KindUnreachable, "no answer in time; let the API server reach port 15090"},
+		{"cut", c, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			_, _ = io.WriteString(w, "# TYPE envoy_x counter\n")
+		}, model.KindUnreachable, "istio-gateway/cut: the metrics broke off"},
 	} {
 		pod := add(test.name, test.answer)
 		got, err := test.client.Counters(t.Context(), []model.ObjectName{a, pod})

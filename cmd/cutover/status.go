@@ -44,9 +44,7 @@ func (g *globals) status(ctx context.Context, probe bool) error {
 		report.Lanes[i].Old.Traffic = model.NewReportTraffic(traffic[lane.Name].Old)
 		report.Lanes[i].New.Traffic = model.NewReportTraffic(traffic[lane.Name].New)
 	}
-	if unknown != nil {
-		report.Problems = append(slices.Clone(report.Problems), *unknown)
-	}
+	report.Problems = append(slices.Clone(report.Problems), unknown...)
 	if err := g.print(report, func(out io.Writer) { printStatus(out, s, report) }); err != nil {
 		return err
 	}
