@@ -98,6 +98,7 @@ type progress struct {
 	style style
 	to    model.SideName
 	since time.Time
+	proof model.Proof // "" before there is news of one
 }
 
 func hostID(k model.HostKey) string { return k.Lane + "\x00" + k.Host }
@@ -266,7 +267,7 @@ func (a *App) onNew() (seen, unproven int) {
 		proof := a.world.States[h.HostKey].Current(h.State).Proof
 		p, running := a.progress[h.HostKey]
 		switch {
-		case running && p.to == model.New && p.style != styleGood, !running && (proof == model.ProofUnproven || proof == model.ProofUnconfirmed):
+		case running && p.to == model.New && p.proof != model.ProofProven, !running && (proof == model.ProofUnproven || proof == model.ProofUnconfirmed):
 			unproven++
 		default:
 			seen++

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -139,6 +140,14 @@ func remembered(e model.Entry, intents map[uint64]model.Entry) (style, string) {
 	case model.EntryIntent:
 	}
 	return stylePlain, ""
+}
+
+// provenBy picks from what the journal says of a proof by what the side was told.
+func provenBy(reason string) string {
+	if m := regexp.MustCompile(`( by [a-z ]+), \d+ of \d+`).FindStringSubmatch(reason); m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 // activityTime is the time of day, or the day for what is from another one.

@@ -3,7 +3,6 @@ package tui
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -79,7 +78,7 @@ func (a *App) start(p model.Plan) tea.Cmd {
 	a.run = &runState{generation: a.generation, plan: p, feed: newFeed(), cancel: cancel, began: a.now}
 	hosts := planHosts(p)
 	for _, h := range hosts {
-		a.progress[h] = progress{"starting", styleInfo, p.Intent.To, a.now}
+		a.progress[h] = progress{word: "starting", style: styleInfo, to: p.Intent.To, since: a.now}
 	}
 	a.stale.hosts = true
 	clear(a.panes[paneHosts].marks)
@@ -208,7 +207,7 @@ func (a *App) takeEvent(e run.Event) {
 	switch e.Event {
 	case run.Waiting:
 		if e.Proof != "" { // What is waited for is proof.
-			a.takeProof(e, hosts, name, detail, to)
+			a.takeProof(e, hosts, name, to)
 			return
 		}
 		a.setProgress(hosts, "waiting: "+detail, styleWarn)
@@ -224,10 +223,10 @@ func (a *App) takeEvent(e run.Event) {
 		a.run.verified++
 		a.status = status{} // What it answered while this was written is over.
 		a.made(e)
-		a.setProgress(hosts, a.switchedWord(e, detail), styleWarn)
+		a.setProgress(hosts, a.switchedWord(e), styleWarn)
 		a.note(stylePlain, fmt.Sprintf("%s %s, %s", name, madeWord(a.run.plan.WayBack), change), detail+"\n"+listHosts(hosts))
 	case run.Proven:
-		a.takeProof(e, hosts, name, detail, to)
+		a.takeProof(e, hosts, name, to)
 	case run.Failed:
 		why := a.run.cause(e)
 		if e.Change != "" {
@@ -255,22 +254,23 @@ func madeWord(wayBack bool) string {
 	return "switched"
 }
 
-func (a *App) takeProof(e run.Event, hosts []model.HostKey, name, detail string, to model.SideName) {
+func (a *App) takeProof(e run.Event, hosts []model.HostKey, name string, to model.SideName) {
 	switch e.Proof {
 	case model.ProofProven:
 		a.run.proven += len(hosts)
-		if by := provenBy(detail); !slices.Contains(a.run.by, by) {
+		by := " by " + model.Line(e.By)
+		if !slices.Contains(a.run.by, by) {
 			a.run.by = append(a.run.by, by)
 		}
 		a.setProgress(hosts, string(to)+", proven", styleGood)
-		a.note(styleGood, fmt.Sprintf("%s → %s proven%s", name, to, provenBy(detail)), listHosts(hosts)+"\n"+e.Detail)
+		a.note(styleGood, fmt.Sprintf("%s → %s proven%s", name, to, by), listHosts(hosts)+"\n"+e.Detail)
 	case model.ProofUnconfirmed:
 		a.run.unconfirmed += len(hosts)
 		a.setProgress(hosts, "switched, side unconfirmed", styleWarn)
 		a.note(styleWarn, fmt.Sprintf("%s → %s unconfirmed", name, to), listHosts(hosts)+"\n"+e.Detail)
 	case model.ProofUnproven, model.ProofNone:
-		a.setProgress(hosts, a.switchedWord(e, detail), styleWarn)
-		if why := keptFromProof(detail); why != "" && !a.run.unproven[why] {
+		a.setProgress(hosts, a.switchedWord(e), styleWarn)
+		if why := model.Line(e.Why); why != "" && !a.run.unproven[why] {
 			if a.run.unproven == nil {
 				a.run.unproven = map[string]bool{}
 			}
@@ -278,32 +278,17 @@ func (a *App) takeProof(e run.Event, hosts []model.HostKey, name, detail string,
 			a.note(styleWarn, "unproven: "+why, listHosts(hosts)+"\n"+e.Detail)
 		}
 	}
-}
-
-// provenBy picks from a proof's detail by what the side was told.
-func provenBy(detail string) string {
-	if m := regexp.MustCompile(`( by [a-z ]+), \d+ of \d+`).FindStringSubmatch(detail); m != nil {
-		return m[1]
+	for _, h := range hosts {
+		p := a.progress[h]
+		p.proof = e.Proof
+		a.progress[h] = p
 	}
-	return ""
 }
-
-// keptFromProof is what a detail names besides how far proof has come: "why (2 of
-// 3 by access log)".
-func keptFromProof(detail string) string {
-	_, why, _ := strings.Cut(detail, "unproven: ")
-	if at := proofCount().FindStringIndex(why); at != nil {
-		why = why[:at[0]]
-	}
-	return strings.TrimRight(why, " (")
-}
-
-func proofCount() *regexp.Regexp { return regexp.MustCompile(`\b(\d+) of (\d+) by\b`) }
 
 // switchedWord says how far proof has come: "proving 2/3".
-func (a *App) switchedWord(e run.Event, detail string) string {
-	if m := proofCount().FindStringSubmatch(detail); m != nil && m[1] != "0" && e.Event != run.Verified {
-		return "proving " + m[1] + "/" + m[2]
+func (a *App) switchedWord(e run.Event) string {
+	if e.Row > 0 {
+		return fmt.Sprintf("proving %d/%d", e.Row, model.K)
 	}
 	if a.run.plan.WayBack {
 		return "back on " + string(a.run.plan.Intent.To) + ", unproven"
@@ -313,7 +298,7 @@ func (a *App) switchedWord(e run.Event, detail string) string {
 
 func (a *App) setProgress(hosts []model.HostKey, word string, st style) {
 	for _, h := range hosts {
-		a.progress[h] = progress{word, st, a.run.plan.Intent.To, a.now}
+		a.progress[h] = progress{word: word, style: st, to: a.run.plan.Intent.To, since: a.now}
 	}
 }
 

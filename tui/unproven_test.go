@@ -18,16 +18,16 @@ func TestWhatKeepsFromProofIsSaid(t *testing.T) {
 		d.press("y")
 		change := s.plan.Changes[0].Label
 		s.emit(d, run.Event{Event: run.Verified, Change: change, Proof: model.ProofUnproven, Detail: "switched, unproven"})
-		unproven := func(far string) {
-			s.emit(d, run.Event{Event: run.Waiting, Key: argocd, Proof: model.ProofUnproven, Detail: "switched, unproven: " + far})
+		unproven := func(row int, why string) {
+			s.emit(d, run.Event{Event: run.Waiting, Key: argocd, Proof: model.ProofUnproven, By: "access log", Row: row, Why: why})
 		}
 		for range 2 {
-			unproven("still answered by old (0 of 3 by access log)")
+			unproven(0, "still answered by old")
 			d.sees("unproven: still answered by old", "switched, unproven")
 		}
-		unproven("2 of 3 by access log")
+		unproven(2, "")
 		d.sees("proving 2/3")
-		unproven("on new, but the gateway itself answers 503 (0 of 3 by access log)")
+		unproven(0, "on new, but the gateway itself answers 503")
 		d.sees("unproven: on new, but the gateway itself answers 503", "switched, unproven")
 		d.lacks("proving")
 		told := 0

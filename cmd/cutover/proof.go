@@ -30,8 +30,8 @@ type entrance struct {
 
 // prove is the run's Prover: requests through the load balancer, each with a
 // nonce in its User-Agent, found again in the access log of the gateway pod
-// that answered; where logs cannot tell, by what the gateways count; else by the
-// certificate where the sides differ; else it says that the side cannot be told.
+// that answered; where logs cannot tell, by what the gateways count; else, and where
+// others are counted too, by the certificate where the sides differ; else it says that the side cannot be told.
 func (l *live) prove(ctx context.Context, m run.Move, report func(run.Proving)) run.Proving {
 	if m.To != model.Old && m.To != model.New {
 		return unconfirmed("what was taken back led to different sides")
@@ -44,7 +44,7 @@ func (l *live) prove(ctx context.Context, m run.Move, report func(run.Proving)) 
 		return unconfirmed("no listener of a load balancer to ask through")
 	}
 	if wait := time.Until(m.After); wait > 0 && !sleep(ctx, wait) { // The requests must begin after the change.
-		return run.Proving{Proof: model.ProofUnproven, Detail: "switched, unproven"}
+		return notProven("")
 	}
 	var by []string
 	for _, e := range entrances {
@@ -62,15 +62,15 @@ func (l *live) prove(ctx context.Context, m run.Move, report func(run.Proving)) 
 			by = append(by, method.name)
 		}
 	}
-	return run.Proving{Proof: model.ProofProven, Detail: fmt.Sprintf("proven on %s by %s, %d of %d", m.To, strings.Join(by, " and "), model.K, model.K)}
+	return run.Proving{Proof: model.ProofProven, By: strings.Join(by, " and "), Row: model.K}
 }
 
 func unconfirmed(why string) run.Proving {
-	return run.Proving{Proof: model.ProofUnconfirmed, Detail: "switched, side unconfirmed: " + why}
+	return run.Proving{Proof: model.ProofUnconfirmed, Why: why}
 }
 
 func notProven(why string) run.Proving {
-	return run.Proving{Proof: model.ProofUnproven, Detail: "switched, unproven: " + why}
+	return run.Proving{Proof: model.ProofUnproven, Why: why}
 }
 
 // asked is one request that was sent for proof, and the side that was seen to
@@ -86,11 +86,7 @@ type asked struct {
 func (l *live) proveEntrance(ctx context.Context, e entrance, to model.SideName, m *proofMethod, report func(run.Proving)) run.Proving {
 	row, trouble := 0, ""
 	reached := func() run.Proving {
-		far := fmt.Sprintf("%d of %d by %s", row, model.K, m.name)
-		if trouble != "" { // It comes first, as what does not fit is cut from the end.
-			far = trouble + " (" + far + ")"
-		}
-		return notProven(far)
+		return run.Proving{Proof: model.ProofUnproven, By: m.name, Row: row, Why: trouble}
 	}
 	for first := true; ; first = false {
 		if !first && !sleep(ctx, proofEvery) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,19 +45,19 @@ func TestWhatWasNotSeenBreaksTheRow(t *testing.T) {
 	for _, err := range []error{nil, errors.New("the access log cannot be read")} {
 		synctest.Test(t, func(t *testing.T) {
 			rounds := 0
-			var said []string
+			var said []run.Proving
 			got := unwatched().proveEntrance(t.Context(), entrance{}, model.New, scripted(&rounds, err, "new", "new", ""), func(p run.Proving) {
-				said = append(said, p.Detail)
+				said = append(said, p)
 			})
 			if got.Proof != model.ProofProven || rounds != 3+model.K {
-				t.Errorf("%v: %v after %d rounds: %q", err, got, rounds, said)
+				t.Errorf("%v: %+v after %d rounds: %+v", err, got, rounds, said)
 			}
-			why := "not seen on either side (0 of 3"
+			why := "a request was answered, but not seen on either side"
 			if err != nil {
-				why = err.Error() + " (0 of 3"
+				why = err.Error()
 			}
-			if len(said) < 3 || !strings.Contains(said[2], why) {
-				t.Errorf("%q, want %q", said, why)
+			if want := (run.Proving{Proof: model.ProofUnproven, By: "access log", Why: why}); len(said) < 3 || said[2] != want {
+				t.Errorf("%+v, want %+v third", said, want)
 			}
 		})
 	}
@@ -76,8 +75,8 @@ func TestWhatEndedTheTime(t *testing.T) {
 			return nil, errTurn
 		}}
 		got := l.proveEntrance(ctx, entrance{}, model.New, waits, func(run.Proving) {})
-		if want := notProven(errTurn.Error() + " (0 of 3 by request counters)"); got != want {
-			t.Errorf("%v, want %v", got, want)
+		if want := (run.Proving{Proof: model.ProofUnproven, By: "request counters", Why: errTurn.Error()}); got != want {
+			t.Errorf("%+v, want %+v", got, want)
 		}
 		if got := l.prove(ctx, run.Move{To: model.New}, nil); got != notProven("the time for proof was over before its turn came") {
 			t.Error(got)

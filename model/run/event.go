@@ -31,8 +31,12 @@ type Event struct {
 	Key    model.HostKey `json:"-"`
 	// Hosts are those that the event's change moves.
 	Hosts []model.HostKey `json:"-"`
-	// Proof is how far a proof has come, on Verified and Proven.
+	// Proof is how far a proof has come, on Verified and Proven, and on Waiting
+	// where it is waited for. By, Row and Why are as in Proving.
 	Proof model.Proof `json:"-"`
+	By    string      `json:"-"`
+	Row   int         `json:"-"`
+	Why   string      `json:"-"`
 	// Result is set on Done.
 	Result *Result `json:"-"`
 }

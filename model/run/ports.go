@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/istio-cutover/cutover/model"
@@ -25,8 +26,29 @@ type Journal interface {
 
 // Proving is one piece of news from a proof under way.
 type Proving struct {
-	Proof  model.Proof // unproven while it goes on
-	Detail string      // "2 of 3 by access log"
+	Proof model.Proof // unproven while it goes on
+	By    string      // what tells the sides: "access log"; "" while nothing does
+	Row   int         // how many requests in a row were seen on the side, of model.K
+	Why   string      // what keeps it from being proven; "" for time alone
+}
+
+// words say the news of a move to a side.
+func (p Proving) words(to model.SideName) string {
+	far := fmt.Sprintf("%d of %d by %s", p.Row, model.K, p.By)
+	switch {
+	case p.Proof == model.ProofProven:
+		return fmt.Sprintf("proven on %s by %s, %d of %d", to, p.By, p.Row, model.K)
+	case p.Proof == model.ProofUnconfirmed:
+		return "switched, side unconfirmed: " + p.Why
+	case p.By == "" && p.Why == "":
+		return "switched, unproven"
+	case p.By == "":
+		return "switched, unproven: " + p.Why
+	case p.Why == "":
+		return "switched, unproven: " + far
+	default: // The cause comes first, as what does not fit is cut from the end.
+		return "switched, unproven: " + p.Why + " (" + far + ")"
+	}
 }
 
 // Move is what a proof is about: a host whose changes were read back.

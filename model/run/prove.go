@@ -53,7 +53,8 @@ func (x *execution) prove(ctx context.Context) Result {
 			if got := x.proveHost(limited, m); got.Proof != model.ProofProven {
 				mu.Lock()
 				defer mu.Unlock()
-				unproven[got.Detail] = append(unproven[got.Detail], m.Host.Host)
+				words := got.words(m.To)
+				unproven[words] = append(unproven[words], m.Host.Host)
 				missing++
 			}
 		})
@@ -113,7 +114,10 @@ func (x *execution) moves() []Move {
 func (x *execution) proveHost(ctx context.Context, m Move) Proving {
 	h := m.Host
 	event := func(p Proving) Event {
-		return Event{Event: Proven, Host: h.Host, Key: h, Hosts: []model.HostKey{h}, Proof: p.Proof, Detail: p.Detail}
+		return Event{
+			Event: Proven, Host: h.Host, Key: h, Hosts: []model.HostKey{h}, Detail: p.words(m.To),
+			Proof: p.Proof, By: p.By, Row: p.Row, Why: p.Why,
+		}
 	}
 	got := x.Prove(ctx, m, func(p Proving) {
 		if p.Proof == model.ProofUnproven {
@@ -123,7 +127,7 @@ func (x *execution) proveHost(ctx context.Context, m Move) Proving {
 		}
 	})
 	note := model.Entry{
-		Kind: model.EntryNote, Run: x.run, To: x.plan.Intent.To, Hosts: []model.HostKey{h}, Proof: got.Proof, Reason: got.Detail,
+		Kind: model.EntryNote, Run: x.run, To: x.plan.Intent.To, Hosts: []model.HostKey{h}, Proof: got.Proof, Reason: got.words(m.To),
 	}
 	if _, err := x.Journal.Append(note); err != nil {
 		x.cannotJournal(err)

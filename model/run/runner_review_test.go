@@ -334,7 +334,7 @@ func TestProofsSayOnceThatTheJournalCannotBeWritten(t *testing.T) {
 	}
 	r := runner(aws, j)
 	r.Prove = func(context.Context, Move, func(Proving)) Proving {
-		return Proving{model.ProofProven, "by access log"}
+		return Proving{Proof: model.ProofProven, By: "access log", Row: 3}
 	}
 	_, events := execute(t, r, plan(change("10", hostA, hostB, hostC)), Options{Proof: time.Minute})
 	said := 0

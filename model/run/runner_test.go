@@ -416,18 +416,19 @@ func TestProof(t *testing.T) {
 		prove Prover
 		kind  model.Kind
 		proof model.Proof
+		words string
 	}{
 		{"proven", func(_ context.Context, _ Move, report func(Proving)) Proving {
-			report(Proving{model.ProofUnproven, "2 of 3"})
-			return Proving{model.ProofProven, "by access log"}
-		}, "", model.ProofProven},
+			report(Proving{Proof: model.ProofUnproven, By: "access log", Row: 2})
+			return Proving{Proof: model.ProofProven, By: "access log", Row: 3}
+		}, "", model.ProofProven, "proven on new by access log, 3 of 3"},
 		{"never", func(ctx context.Context, _ Move, _ func(Proving)) Proving {
 			<-ctx.Done()
-			return Proving{model.ProofUnproven, "not seen"}
-		}, model.KindUnproven, model.ProofUnproven},
+			return Proving{Proof: model.ProofUnproven, By: "access log", Why: "not seen"}
+		}, model.KindUnproven, model.ProofUnproven, "switched, unproven: not seen (0 of 3 by access log)"},
 		{"cannot be told", func(context.Context, Move, func(Proving)) Proving {
-			return Proving{model.ProofUnconfirmed, "no access log"}
-		}, model.KindUnproven, model.ProofUnconfirmed},
+			return Proving{Proof: model.ProofUnconfirmed, Why: "no access log"}
+		}, model.KindUnproven, model.ProofUnconfirmed, "switched, side unconfirmed: no access log"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			aws, j := newAWS("10"), &fakeJournal{}
@@ -442,6 +443,9 @@ func TestProof(t *testing.T) {
 			}
 			if got := model.HostStatesOf(j.entries)[hostA]; got.Proof != c.proof {
 				t.Errorf("the journal says %+v", got)
+			}
+			if got := j.entries[len(j.entries)-1].Reason; got != c.words {
+				t.Errorf("the journal says %q, want %q", got, c.words)
 			}
 		})
 	}
