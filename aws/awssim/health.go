@@ -139,9 +139,12 @@ func (s *Sim) report(ctx context.Context, g *targetGroup, t *target, result outc
 }
 
 // waitForUnhealthy ends the flows to a target that has not recovered within the
-// interval that its group gives it.
+// interval that its group gives it. One that recovers and fails again has the
+// whole interval once more.
 func (s *Sim) waitForUnhealthy(ctx context.Context, g *targetGroup, t *target) {
 	interval := g.unhealthyInterval()
+	until := s.now().Add(interval)
+	t.unhealthyUntil = until
 	s.work.Go(func() {
 		timer := time.NewTimer(interval)
 		defer timer.Stop()
@@ -152,7 +155,7 @@ func (s *Sim) waitForUnhealthy(ctx context.Context, g *targetGroup, t *target) {
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if ctx.Err() == nil && t.health.State == types.TargetHealthStateEnumUnhealthyDraining {
+		if ctx.Err() == nil && t.health.State == types.TargetHealthStateEnumUnhealthyDraining && t.unhealthyUntil.Equal(until) {
 			t.health.State = types.TargetHealthStateEnumUnhealthy
 			t.endpoint.end()
 		}

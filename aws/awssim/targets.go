@@ -24,6 +24,8 @@ type target struct {
 	good, bad  int       // consecutive results of health checks
 	drainUntil time.Time // zero while it is registered
 	stop       context.CancelFunc
+	// unhealthyUntil is when unhealthy.draining ends, the last time that it began.
+	unhealthyUntil time.Time
 
 	// endpoint is there once the target is registered.
 	endpoint *endpoint
