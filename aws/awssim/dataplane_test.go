@@ -312,6 +312,36 @@ func TestChangesPropagateInBatches(t *testing.T) {
 	expect(20*time.Second, "cdb")
 }
 
+// A listener without traffic keeps no plans but those that are, or will be, in force.
+func TestPlansOfAListenerWithoutTraffic(t *testing.T) {
+	w := newWorld(t)
+	at := time.Now()
+	w.sim.now = func() time.Time { return at }
+	w.sim.SetPropagation(10 * time.Second)
+	view := w.listener(w.loadBalancer("public", types.LoadBalancerTypeEnumApplication), types.ProtocolEnumHttp, 80, answerWith("200", "a"))
+	change := func() {
+		t.Helper()
+		call(w, w.client.ModifyListener, &elb.ModifyListenerInput{ListenerArn: view.ListenerArn, DefaultActions: []types.Action{answerWith("200", "b")}})
+	}
+	for range 20 {
+		change()
+		at = at.Add(10 * time.Second)
+	}
+	change()
+	change()
+	l, err := w.sim.findListener(view.ListenerArn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plans := 0
+	for p := l.plan.Load(); p != nil; p = p.next.Load() {
+		plans++
+	}
+	if plans != 3 {
+		t.Errorf("%d plans are kept, want the one in force and two to come", plans)
+	}
+}
+
 func TestCloseEndsEverything(t *testing.T) {
 	w := newWorld(t)
 	http1, http2 := newHTTPClient(t, false), newHTTPClient(t, true)

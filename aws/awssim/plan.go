@@ -72,12 +72,14 @@ func (lb *loadBalancer) batch(now time.Time, propagation time.Duration) time.Tim
 // where they come into force with the batch that they are in.
 func (s *Sim) publish(l *listener) {
 	compiled := s.compile(l)
-	last := l.plan.Load()
-	if last == nil || s.propagation <= 0 {
+	if l.plan.Load() == nil || s.propagation <= 0 {
 		l.plan.Store(compiled)
 		return
 	}
-	compiled.due = l.lb.batch(s.now(), s.propagation)
+	now := s.now()
+	compiled.due = l.lb.batch(now, s.propagation)
+	// Without traffic nobody else forgets the plans that have been replaced.
+	last := l.current(now)
 	for next := last.next.Load(); next != nil; next = last.next.Load() {
 		last = next
 	}
