@@ -2,11 +2,13 @@ package awssim
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -57,6 +59,42 @@ func TestListenerTakesANewCertificateAndPort(t *testing.T) {
 	if conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address(plain)); err == nil {
 		conn.Close()
 		t.Error("a deleted listener still answers")
+	}
+}
+
+// A listener that changes its protocol keeps its port: nobody is refused
+// meanwhile, and nobody else can take it.
+func TestListenerKeepsItsPortThroughAChangeOfProtocol(t *testing.T) {
+	w := newWorld(t)
+	l := w.listener(w.loadBalancer("public", types.LoadBalancerTypeEnumApplication), types.ProtocolEnumHttps, 443, answerWith("200", "here"))
+	certificates := []types.Certificate{{CertificateArn: l.Certificates[0].CertificateArn}}
+	var clients sync.WaitGroup
+	defer clients.Wait()
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
+	for range 4 {
+		clients.Go(func() {
+			for ctx.Err() == nil {
+				conn, err := new(net.Dialer).DialContext(ctx, "tcp", address(l))
+				if err == nil {
+					conn.Close()
+				} else if errors.Is(err, syscall.ECONNREFUSED) {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	client := newHTTPClient(t, false)
+	for range 20 {
+		for _, in := range []*elb.ModifyListenerInput{{Protocol: types.ProtocolEnumHttp}, {Protocol: types.ProtocolEnumHttps, Certificates: certificates}} {
+			in.ListenerArn = l.ListenerArn
+			is := &call(w, w.client.ModifyListener, in).Listeners[0]
+			client.CloseIdleConnections()
+			if got := get(t, client, is, "app.example", "/"); got.body != "here" || *is.Port != *l.Port {
+				t.Fatalf("over %s, port %d: %s", is.Protocol, *is.Port, got.body)
+			}
+		}
 	}
 }
 

@@ -252,9 +252,9 @@ func (s *Sim) modifyListener(in *elb.ModifyListenerInput) (*elb.ModifyListenerOu
 	return &elb.ModifyListenerOutput{Listeners: []types.Listener{l.describe()}}, nil
 }
 
-// moveListener gives a listener its changed view. Where the socket changes the
-// new one is opened first and the old one closed only then, unless they are on
-// the same port. A new certificate is taken up by the socket there is.
+// moveListener gives a listener its changed view. Where the port changes the new
+// socket is opened first and the old one closed only then; where only the protocol
+// does, it is served on the socket there is. A new certificate is taken up as it is.
 func (s *Sim) moveListener(l, changed *listener) error {
 	samePort := *changed.view.Port == *l.view.Port
 	if samePort && changed.view.Protocol == l.view.Protocol {
@@ -262,10 +262,11 @@ func (s *Sim) moveListener(l, changed *listener) error {
 		l.server.certificate.Store(s.certificateOf(l))
 		return nil
 	}
+	open := func() (net.Listener, error) { return s.bind(changed) }
 	if samePort {
-		l.server.close()
+		open = l.server.share
 	}
-	socket, err := s.bind(changed)
+	socket, err := open()
 	if err != nil {
 		return err
 	}

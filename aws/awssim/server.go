@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -78,6 +79,25 @@ func (srv *server) close() {
 		srv.closed(srv.http.Close())
 	}
 	srv.closed(srv.socket.Close())
+}
+
+// share gives a second handle of the server's socket, which stays open when the
+// server is closed.
+func (srv *server) share() (net.Listener, error) {
+	socket, ok := srv.socket.(*net.TCPListener)
+	if !ok {
+		return nil, fmt.Errorf("keeping the port of listener %s: its socket is a %T", srv.listener.arn(), srv.socket)
+	}
+	file, err := socket.File()
+	if err != nil {
+		return nil, fmt.Errorf("keeping the port of listener %s: %w", srv.listener.arn(), err)
+	}
+	defer file.Close()
+	shared, err := net.FileListener(file)
+	if err != nil {
+		return nil, fmt.Errorf("keeping the port of listener %s: %w", srv.listener.arn(), err)
+	}
+	return shared, nil
 }
 
 // closed notes an error of closing that is more than being closed already.
