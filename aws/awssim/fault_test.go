@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
@@ -120,9 +121,7 @@ func TestNoAnswer(t *testing.T) {
 			_, err := w.client.CreateTargetGroup(t.Context(), create)
 			ended <- err
 		}()
-		for f.Met() == 0 {
-			time.Sleep(time.Millisecond)
-		}
+		eventually(t, "the call has come", func() bool { return f.Met() > 0 })
 		f.Remove() // What waits ends with the fault, unanswered.
 		if err := <-ended; err == nil {
 			t.Errorf("%v: it was answered", c.kind)
@@ -144,28 +143,42 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
+// TestSlow: an answer comes once the fault has ended, and not before.
 func TestSlow(t *testing.T) {
 	w := newWorld(t)
-	began := time.Now()
-	inject(t, w.sim, Fault{Kind: Slow, Calls: AllCalls, Delay: 20 * time.Millisecond})
-	inject(t, w.sim, Fault{Kind: Slow, Calls: ReadCalls, Delay: 30 * time.Millisecond})
-	if _, err := w.client.DescribeLoadBalancers(t.Context(), &elb.DescribeLoadBalancersInput{}); err != nil {
-		t.Error(err)
-	}
-	if took := time.Since(began); took < 50*time.Millisecond {
-		t.Errorf("it was answered after %s", took)
-	}
-	late := inject(t, w.sim, Fault{Kind: Slow, Calls: AllCalls, Delay: time.Hour})
+	slow := inject(t, w.sim, Fault{Kind: Slow, Calls: AllCalls, Delay: time.Hour})
 	ended := make(chan error, 1)
 	go func() {
 		_, err := w.client.DescribeLoadBalancers(t.Context(), &elb.DescribeLoadBalancersInput{})
 		ended <- err
 	}()
-	for late.Met() == 0 {
-		time.Sleep(time.Millisecond)
+	eventually(t, "the call has come", func() bool { return slow.Met() > 0 })
+	select {
+	case err := <-ended:
+		t.Errorf("it was answered at once: %v", err)
+	default:
 	}
-	late.Remove()
+	slow.Remove()
 	if err := <-ended; err != nil {
-		t.Errorf("it is answered once the fault has ended: %v", err)
+		t.Errorf("once the fault has ended: %v", err)
 	}
+}
+
+func TestSlowFaultsAddUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := New(Config{})
+		defer sim.Close()
+		for calls, delay := range map[string]time.Duration{AllCalls: 20 * time.Second, ReadCalls: 30 * time.Second} {
+			inject(t, sim, Fault{Kind: Slow, Calls: calls, Delay: delay})
+		}
+		for write, want := range map[bool]time.Duration{false: 50 * time.Second, true: 20 * time.Second} {
+			began := time.Now()
+			if err := sim.faults.meet("AnyCall", write).after(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(began); took != want {
+				t.Errorf("write %v: it was answered after %s, want %s", write, took, want)
+			}
+		}
+	})
 }
