@@ -19,6 +19,11 @@ import (
 // route serves one request by the rules in force now, so that kept-alive
 // connections follow a change like new ones.
 func (srv *server) route(w http.ResponseWriter, r *http.Request) {
+	done, ok := srv.begin()
+	if !ok {
+		panic(http.ErrAbortHandler) // Its connection is being closed.
+	}
+	defer done()
 	rule := srv.listener.current(srv.now()).find(newView(r))
 	if rule == nil {
 		respond(w, http.StatusServiceUnavailable)

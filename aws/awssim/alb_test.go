@@ -1,6 +1,7 @@
 package awssim
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"net"
@@ -235,4 +236,57 @@ func (d *dying) Write(p []byte) (int, error) {
 		return 0, net.ErrClosed
 	}
 	return d.Conn.Write(p)
+}
+
+// Close waits for connections that have been upgraded, too.
+func TestCloseWaitsForUpgradedConnections(t *testing.T) {
+	w := newWorld(t)
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") == "" {
+			return // a health check
+		}
+		conn, both, err := http.NewResponseController(rw).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		_, _ = io.Copy(conn, both) // until the load balancer closes it
+	}))
+	t.Cleanup(server.Close)
+	group := w.group("old", types.ProtocolEnumHttp, portOf(t, server.URL), nil)
+	w.register(group, "i-1")
+	l := w.listener(w.loadBalancer("public", types.LoadBalancerTypeEnumApplication), types.ProtocolEnumHttp, 80, forwardTo(group))
+	w.healthy(group)
+	for range 16 {
+		client := dial(t, l)
+		if err := client.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(client, "GET / HTTP/1.1\r\nHost: app.example\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		answer := bufio.NewReader(client)
+		response, err := http.ReadResponse(answer, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(client, "hello"); err != nil {
+			t.Fatal(err)
+		}
+		if echo, err := answer.Peek(5); err != nil || string(echo) != "hello" || response.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatalf("%s: %q %v", response.Status, echo, err)
+		}
+	}
+	g := w.sim.group(group)
+	if err := w.sim.Close(); err != nil {
+		t.Fatal(err)
+	}
+	e := g.targets[0].endpoint
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.uses) != 0 {
+		t.Errorf("%d connections were still being served when Close returned", len(e.uses))
+	}
 }

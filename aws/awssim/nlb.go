@@ -23,7 +23,7 @@ const flowIdle = 350 * time.Second
 // serveTCP accepts connections until the server is closed, and ends when they
 // have all ended.
 func (srv *server) serveTCP() {
-	defer srv.connections.Wait()
+	defer srv.work.Wait()
 	for {
 		client, err := srv.socket.Accept()
 		if err != nil {
@@ -39,7 +39,7 @@ func (srv *server) serveTCP() {
 			}
 			continue
 		}
-		srv.connections.Go(func() { srv.relay(client) })
+		srv.work.Go(func() { srv.relay(client) })
 	}
 }
 

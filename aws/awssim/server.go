@@ -31,11 +31,13 @@ type server struct {
 	http        *http.Server // for HTTP and HTTPS
 	buffers     buffers      // for TCP and TLS
 
-	// ctx ends when the server is closed; connections counts those being
-	// served.
-	ctx         context.Context
-	stop        context.CancelFunc
-	connections sync.WaitGroup
+	// ctx ends when the server is closed; work counts the connections and
+	// requests being served. mu is held to end the one and to add requests to the
+	// other, so that none is added once it is waited for.
+	ctx  context.Context
+	stop context.CancelFunc
+	work sync.WaitGroup
+	mu   sync.Mutex
 }
 
 // serve starts to serve a listener on its socket.
@@ -74,11 +76,30 @@ func (s *Sim) certificateOf(l *listener) *tls.Certificate {
 
 // close closes the socket and all connections. It does not wait for them.
 func (srv *server) close() {
-	srv.stop()
+	srv.end()
 	if srv.http != nil {
 		srv.closed(srv.http.Close())
 	}
 	srv.closed(srv.socket.Close())
+}
+
+// end makes the server take no more requests.
+func (srv *server) end() {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.stop()
+}
+
+// begin counts a request until it is done, unless the server has been closed. A
+// request outlasts its connection where that is upgraded, and it may over HTTP/2.
+func (srv *server) begin() (done func(), ok bool) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.ctx.Err() != nil {
+		return nil, false
+	}
+	srv.work.Add(1)
+	return srv.work.Done, true
 }
 
 // share gives a second handle of the server's socket, which stays open when the
@@ -132,16 +153,17 @@ func (srv *server) newHTTPServer() *http.Server {
 		ConnState: func(_ net.Conn, state http.ConnState) {
 			switch state {
 			case http.StateNew:
-				srv.connections.Add(1)
+				srv.work.Add(1)
 			case http.StateClosed, http.StateHijacked:
-				srv.connections.Done()
+				srv.work.Done()
 			case http.StateActive, http.StateIdle:
 			}
 		},
 	}
 }
 
-// serveHTTP runs until the server is closed and all connections have ended.
+// serveHTTP runs until the server is closed and all connections and requests have
+// ended.
 func (srv *server) serveHTTP() {
 	var err error
 	if srv.protocol == types.ProtocolEnumHttps {
@@ -152,5 +174,6 @@ func (srv *server) serveHTTP() {
 	if !errors.Is(err, http.ErrServerClosed) {
 		srv.log.Error("a listener stopped serving", "error", err)
 	}
-	srv.connections.Wait()
+	srv.end()
+	srv.work.Wait()
 }
