@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -144,6 +145,10 @@ func TestNothingIsLostWhereNothingChanges(t *testing.T) {
 		if h.Sent == 0 {
 			t.Errorf("%s was never asked", name)
 		}
+	}
+	broken := []string{"GET broken.example.com/", "GET flow-broken.example.com/", "POST broken.example.com/", "POST flow-broken.example.com/"}
+	if !slices.Equal(r.Broken, broken) || !strings.Contains(r.Line(), `"broken":["GET broken.example.com/",`) {
+		t.Errorf("broken from the start: %q, want %q\n%s", r.Broken, broken, r.Line())
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

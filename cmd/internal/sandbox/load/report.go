@@ -3,6 +3,7 @@ package load
 import (
 	"encoding/json"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -21,6 +22,9 @@ type Report struct {
 	ByCause map[string]int `json:"byCause"`
 	// Unsent counts what was due and not sent, as too much was under way.
 	Unsent int `json:"unsent"`
+	// Broken are the pages that failed before the load began, by method, host and
+	// path, sorted: they have little left to lose.
+	Broken []string `json:"broken"`
 	// ByHost has every host; in the line only those that lost something.
 	ByHost map[string]Host `json:"byHost"`
 	Began  time.Time       `json:"began"`
@@ -71,10 +75,14 @@ type count struct {
 }
 
 func newCount(before map[page]answer, now time.Time) *count {
-	c := &count{before: before, total: Report{ByCause: map[string]int{}, ByHost: map[string]Host{}, Began: now}}
-	for p := range before {
+	c := &count{before: before, total: Report{ByCause: map[string]int{}, Broken: []string{}, ByHost: map[string]Host{}, Began: now}}
+	for p, a := range before {
 		c.total.ByHost[p.host] = Host{ByCause: map[string]int{}, Losses: []Loss{}}
+		if a.failed() {
+			c.total.Broken = append(c.total.Broken, p.method+" "+p.host+p.path)
+		}
 	}
+	slices.Sort(c.total.Broken)
 	return c
 }
 
