@@ -20,26 +20,32 @@ import (
 // second in all, while twenty hosts and the passthrough lane go over to new and
 // come back; whatever the load balancers' propagation, no request is lost. Under
 // the race detector two processors carry a fifth of that. A machine that is too
-// busy for the rate, which the clients tell, is asked again for half of it.
+// busy for the rate before anything moves is asked again for half of it. That is
+// good enough anywhere but where CI has the machine to itself, without the race
+// detector: there every request of the full rate must be sent.
 func TestNothingIsLost(t *testing.T) {
 	fastest := 500
 	if raceDetector {
 		fastest = 100
 	}
+	strict := os.Getenv("CI") == "true" && !raceDetector
 	for _, propagation := range []time.Duration{0, 10 * time.Second} {
 		t.Run(fmt.Sprint("propagation ", propagation), func(t *testing.T) {
 			for rps := fastest; ; rps /= 2 {
-				report, wrong := overAndBack(t, propagation, rps)
+				report, moved := overAndBack(t, propagation, rps)
 				t.Logf("%d requests a second offered for %v: %d sent, %d not for want of processors",
 					rps, report.Ended.Sub(report.Began).Round(time.Second), report.Sent, report.Unsent)
-				if report.Unsent > 0 && rps > 20 {
+				if report.Lost > 0 || len(report.Broken) > 0 {
+					t.Errorf("lost, or broken from the start: %s", report.Line())
+				}
+				if !moved && !t.Failed() && rps > 20 {
 					continue
 				}
-				for _, what := range wrong {
-					t.Error(what)
+				if !moved {
+					t.Fatalf("%d requests a second are too many for this machine", rps)
 				}
-				if report.Lost > 0 {
-					t.Errorf("lost: %s", report.Line())
+				if strict && (rps < fastest || report.Unsent > 0) {
+					t.Errorf("%d requests were not sent at %d a second, want all of %d a second", report.Unsent, rps, fastest)
 				}
 				for host, seen := range report.ByHost {
 					if seen.Sent == 0 {
@@ -53,9 +59,9 @@ func TestNothingIsLost(t *testing.T) {
 }
 
 // overAndBack moves the hosts of a world over and back under load, and gives what
-// the clients saw and what the commands did wrong. It does not where the machine
-// is too busy for the load alone.
-func overAndBack(t *testing.T, propagation time.Duration, rps int) (report load.Report, wrong []string) {
+// the clients saw. What the commands do wrong fails the test. Nothing is moved
+// where the machine is too busy for the load alone.
+func overAndBack(t *testing.T, propagation time.Duration, rps int) (report load.Report, moved bool) {
 	t.Helper()
 	s, err := sandbox.Start(t.Context(), sandbox.Options{Hosts: 31, StateDir: t.TempDir(), Propagation: propagation})
 	if err != nil {
@@ -76,10 +82,9 @@ func overAndBack(t *testing.T, propagation time.Duration, rps int) (report load.
 		})
 	}
 	goOn(2 * time.Second)
-	if report := clients.Report(); report.Unsent > 0 {
-		return report, nil
+	if clients.Report().Unsent > 0 {
+		return clients.Stop(), false
 	}
-	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	shift := []string{"shift", "--to", "new", "--yes", "-o", "json", "--no-probe", "--reason", "the test is of the traffic"}
 	for _, host := range movable() {
 		shift = append(shift, "--host", host, "--override", "probe-new="+host)
@@ -87,21 +92,21 @@ func overAndBack(t *testing.T, propagation time.Duration, rps int) (report load.
 	o := ended(t, sandboxed(t, s, "", shift...))
 	proven := hostsOf(t, o.stdout, "proven")
 	if len(proven) < 20 {
-		complain("%d hosts were proven on new: %v\nexit %d: %s", len(proven), proven, o.exit, o.stderr)
+		t.Errorf("%d hosts were proven on new: %v\nexit %d: %s", len(proven), proven, o.exit, o.stderr)
 	}
 	if o := ended(t, sandboxed(t, s, "", "status")); !strings.Contains(o.stdout, "24 of 31 hosts on new") {
-		complain("after the shift: exit %d\n%s%s", o.exit, o.stdout, o.stderr)
+		t.Errorf("after the shift: exit %d\n%s%s", o.exit, o.stdout, o.stderr)
 	}
 	if o := ended(t, sandboxed(t, s, "", "rollback", "--all", "--yes")); o.exit != 0 {
-		complain("rollback: exit %d\n%s%s", o.exit, o.stdout, o.stderr)
+		t.Errorf("rollback: exit %d\n%s%s", o.exit, o.stdout, o.stderr)
 	}
 	// The way back takes its time as well.
 	goOn(propagation + time.Second)
 	report = clients.Stop()
 	if o := ended(t, sandboxed(t, s, "", "status")); !strings.Contains(o.stdout, "0 of 31 hosts on new") {
-		complain("after the way back: exit %d\n%s%s", o.exit, o.stdout, o.stderr)
+		t.Errorf("after the way back: exit %d\n%s%s", o.exit, o.stdout, o.stderr)
 	}
-	return report, wrong
+	return report, true
 }
 
 // movable gives twenty public hosts of a world of 31 that can go over, and the
