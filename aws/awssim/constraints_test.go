@@ -346,12 +346,12 @@ func TestSettingsThatAWSRefuses(t *testing.T) {
 // Each quota is reported, can be set and is held to, with AWS's code.
 func TestQuotas(t *testing.T) {
 	w := newWorld(t)
-	if err := w.sim.SetLimit("luck", 1); err == nil {
+	if _, err := w.sim.SetLimit("luck", 1); err == nil {
 		t.Error("a quota that there is not was set")
 	}
 	set := func(name string, n int) {
 		t.Helper()
-		if err := w.sim.SetLimit(name, n); err != nil {
+		if _, err := w.sim.SetLimit(name, n); err != nil {
 			t.Fatal(err)
 		}
 		for _, limit := range run[elb.DescribeAccountLimitsOutput](w, &elb.DescribeAccountLimitsInput{}).Limits {

@@ -60,17 +60,18 @@ func defaultLimits() map[string]int {
 	return limits
 }
 
-// SetLimit changes a quota of the account, by its name in DescribeAccountLimits.
-// What is there already stays, also where it is more. An unknown name is an
-// error.
-func (s *Sim) SetLimit(name string, most int) error {
+// SetLimit changes a quota of the account, by its name in DescribeAccountLimits,
+// and gives what it was. What is there already stays, also where it is more. An
+// unknown name is an error.
+func (s *Sim) SetLimit(name string, most int) (before int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.limits[name]; !ok {
-		return fmt.Errorf("there is no quota %q; there are %q", name, slices.Sorted(maps.Keys(s.limits)))
+	before, ok := s.limits[name]
+	if !ok {
+		return 0, fmt.Errorf("there is no quota %q; there are %q", name, slices.Sorted(maps.Keys(s.limits)))
 	}
 	s.limits[name] = most
-	return nil
+	return before, nil
 }
 
 // limit gives a quota of the load balancer's kind.

@@ -1,6 +1,7 @@
 package awssim
 
 import (
+	"fmt"
 	"sync"
 
 	"golang.org/x/time/rate"
@@ -11,6 +12,10 @@ import (
 type Bucket struct {
 	Size      int
 	PerSecond float64
+}
+
+func (b Bucket) String() string {
+	return fmt.Sprintf("%d calls at once and %g a second", b.Size, b.PerSecond)
 }
 
 // Throttle says how many calls an account may make. Each service has a bucket

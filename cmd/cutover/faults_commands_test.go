@@ -81,6 +81,8 @@ func TestFaultsInCommands(t *testing.T) {
 		{"aws-timeout-after", []says{{status, 0, "0 of 24", ""}, {shift, 0, "switched", ""}}},
 		{"aws-slow 500ms", []says{{status, 0, "0 of 24", ""}, {shift, 0, "switched", ""}}},
 		{"aws-slow 1h", []says{{shift, 1, "no answer in time", "AWS_ENDPOINT_URL"}}},
+		{"aws-buckets", []says{{status, 0, "0 of 24", ""}, {plan, 0, "verdict: pass", ""}, {shift, 0, "switched", ""}, {status, 0, "1 of 24", ""}}},
+		{"aws-limit", []says{{status, 0, "0 of 24", ""}, {shift, 0, "switched", ""}}},
 		{"aws-drift", []says{{status, 0, argocd + " public split alb:443", ""}}},
 		{"kube-away", []says{
 			{status, 1, "connection refused", "check the kubeconfig's server"},

@@ -13,6 +13,7 @@ import (
 const (
 	callsArgument = "CALLS[:TIMES]"
 	delayArgument = "DURATION"
+	limitArgument = "NAME=N"
 )
 
 // awsFaults are those of the AWS API.
@@ -48,7 +49,43 @@ func awsFaults() []fault {
 				return s.injectAWS(awssim.Fault{Kind: awssim.Slow, Calls: awssim.AllCalls, Delay: delay}, fmt.Sprintf("all AWS calls are answered %s late", delay))
 			},
 		},
+		{name: "aws-buckets", does: "calls are held to AWS's request quotas, as an account's are", on: throttleAWS},
+		{
+			name: "aws-limit", does: "a quota of the account is another", argument: limitArgument,
+			standard: "rules-per-application-load-balancer=1", on: limitAWS,
+		},
 	}
+}
+
+func throttleAWS(_ context.Context, s *Sandbox, _ string) (*lasting, error) {
+	quotas := awssim.DefaultThrottle()
+	s.AWS.SetThrottle(quotas)
+	return &lasting{
+		now: fmt.Sprintf("each AWS service takes %s that read and %s that write; what is beyond is answered Throttling", quotas.Reads, quotas.Writes),
+		off: func(context.Context) (string, error) {
+			s.AWS.SetThrottle(awssim.Throttle{})
+			return "", nil
+		},
+	}, nil
+}
+
+func limitAWS(_ context.Context, s *Sandbox, argument string) (*lasting, error) {
+	name, number, _ := strings.Cut(argument, "=")
+	most, err := strconv.Atoi(number)
+	if err != nil || most < 0 {
+		return nil, errArgument(fmt.Sprintf("%q is no quota, such as target-groups=10", argument))
+	}
+	before, err := s.AWS.SetLimit(name, most)
+	if err != nil {
+		return nil, errArgument(err.Error())
+	}
+	return &lasting{
+		now: fmt.Sprintf("the account's quota %s is %d in place of %d; what is there already stays", name, most, before),
+		off: func(context.Context) (string, error) {
+			_, err := s.AWS.SetLimit(name, before)
+			return "", err
+		},
+	}, nil
 }
 
 func (s *Sandbox) injectAWS(f awssim.Fault, now string) (*lasting, error) {

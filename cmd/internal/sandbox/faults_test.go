@@ -102,6 +102,107 @@ func TestFaultThatEndsByItself(t *testing.T) {
 	}
 }
 
+// TestRequestQuotas: whoever calls more often than AWS allows is throttled, as
+// long as the fault is on.
+func TestRequestQuotas(t *testing.T) {
+	s := start(t, Options{})
+	client := s.elb(t)
+	// A write that changes nothing; AWS takes twenty at once.
+	write := func() string {
+		none := "arn:aws:elasticloadbalancing:us-east-1:111122223333:listener-rule/app/none/0/0/0"
+		_, err := client.DeleteRule(t.Context(), &elb.DeleteRuleInput{RuleArn: &none}, func(o *elb.Options) { o.RetryMaxAttempts = 1 })
+		var api smithy.APIError
+		if !errors.As(err, &api) {
+			t.Fatal(err)
+		}
+		return api.ErrorCode()
+	}
+	unthrottled := func(when string) {
+		t.Helper()
+		for range 40 {
+			if code := write(); code != "RuleNotFound" {
+				t.Fatalf("%s: %s", when, code)
+			}
+		}
+	}
+	unthrottled("before")
+	if _, err := s.Fault(t.Context(), "aws-buckets", ""); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(time.Minute)
+	for write() != "Throttling" {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing was throttled")
+		}
+	}
+	if _, err := s.FaultOff(t.Context(), "aws-buckets"); err != nil {
+		t.Fatal(err)
+	}
+	unthrottled("healed")
+}
+
+// TestQuotaOfTheAccount: the account's limits report it, and it is kept to.
+func TestQuotaOfTheAccount(t *testing.T) {
+	s := start(t, Options{})
+	client := s.elb(t)
+	quota := func() string {
+		t.Helper()
+		out, err := client.DescribeAccountLimits(t.Context(), &elb.DescribeAccountLimitsInput{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range out.Limits {
+			if *l.Name == "target-groups" {
+				return *l.Max
+			}
+		}
+		return ""
+	}
+	create := func() string {
+		t.Helper()
+		_, err := client.CreateTargetGroup(t.Context(), &elb.CreateTargetGroupInput{Name: new("more"), TargetType: "ip", Protocol: "HTTP", Port: new(int32(80)), VpcId: s.vpc(t)})
+		var api smithy.APIError
+		if errors.As(err, &api) {
+			return api.ErrorCode()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ""
+	}
+	// Switched on anew it begins from what was there at first.
+	for _, limit := range []string{"2", "1"} {
+		if _, err := s.Fault(t.Context(), "aws-limit", "target-groups="+limit); err != nil {
+			t.Fatal(err)
+		}
+		if got := quota(); got != limit {
+			t.Errorf("the quota is %s, want %s", got, limit)
+		}
+		if got := create(); got != "TooManyTargetGroups" {
+			t.Errorf("one more: %q", got)
+		}
+	}
+	if _, err := s.FaultOff(t.Context(), "aws-limit"); err != nil {
+		t.Fatal(err)
+	}
+	if got := quota(); got != "3000" {
+		t.Errorf("healed, the quota is %s", got)
+	}
+	if got := create(); got != "" {
+		t.Errorf("healed, one more: %q", got)
+	}
+}
+
+// vpc is the one of the target groups there are.
+func (s *Sandbox) vpc(t *testing.T) *string {
+	t.Helper()
+	out, err := s.elb(t).DescribeTargetGroups(t.Context(), &elb.DescribeTargetGroupsInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.TargetGroups[0].VpcId
+}
+
 func TestWhatCannotBeSwitched(t *testing.T) {
 	s := start(t, Options{})
 	control := Control{URL: s.ControlURL()}
@@ -113,6 +214,10 @@ func TestWhatCannotBeSwitched(t *testing.T) {
 		{"aws-expired", "1", "it takes no argument", "cutover sandbox fault aws-expired"},
 		{"aws-throttle", "ModifyRules", `no operation "ModifyRules"`, "[CALLS[:TIMES]]"},
 		{"aws-throttle", "ModifyRule:0", `"0" is no number of calls`, "[CALLS[:TIMES]]"},
+		{"aws-limit", "rules=3", `no quota "rules"`, "[NAME=N]"},
+		{"aws-limit", "target-groups", `"target-groups" is no quota`, "[NAME=N]"},
+		{"aws-limit", "target-groups=-1", `"target-groups=-1" is no quota`, "[NAME=N]"},
+		{"aws-buckets", "3", "it takes no argument", "cutover sandbox fault aws-buckets"},
 		{"aws-slow", "soon", `"soon" is no duration`, "[DURATION]"},
 		{"aws-slow", "-1s", `"-1s" is no duration`, "[DURATION]"},
 	} {
