@@ -38,14 +38,19 @@ func TestDrainingOfATargetThatRecovers(t *testing.T) {
 		flow, end := context.WithCancel(t.Context())
 		defer end()
 		defer target.endpoint.use(end)()
+		state := func() types.TargetHealthStateEnum {
+			sim.mu.Lock()
+			defer sim.mu.Unlock()
+			return target.health.State
+		}
 		// No listener uses the group, so that nothing but this checks its target.
 		checks := func(result outcome, want types.TargetHealthStateEnum) {
 			t.Helper()
 			for range 2 {
 				sim.report(t.Context(), g, target, result)
 			}
-			if target.health.State != want {
-				t.Fatalf("the target is %s, want %s", target.health.State, want)
+			if is := state(); is != want {
+				t.Fatalf("the target is %s, want %s", is, want)
 			}
 		}
 		checks(outcome{}, types.TargetHealthStateEnumHealthy)
@@ -55,13 +60,13 @@ func TestDrainingOfATargetThatRecovers(t *testing.T) {
 		checks(failedChecks(), types.TargetHealthStateEnumUnhealthyDraining)
 		time.Sleep(59 * time.Second)
 		synctest.Wait()
-		if flow.Err() != nil || target.health.State != types.TargetHealthStateEnumUnhealthyDraining {
-			t.Errorf("a second before its time the target is %s, flow: %v", target.health.State, flow.Err())
+		if flow.Err() != nil || state() != types.TargetHealthStateEnumUnhealthyDraining {
+			t.Errorf("a second before its time the target is %s, flow: %v", state(), flow.Err())
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if flow.Err() == nil || target.health.State != types.TargetHealthStateEnumUnhealthy {
-			t.Errorf("in its time the target is %s, flow: %v", target.health.State, flow.Err())
+		if flow.Err() == nil || state() != types.TargetHealthStateEnumUnhealthy {
+			t.Errorf("in its time the target is %s, flow: %v", state(), flow.Err())
 		}
 	})
 }
