@@ -132,7 +132,7 @@ func (c *counterProof) calibrate(ctx context.Context) (why string, away bool, er
 		window := model.CounterWindow{Side: other, Before: before[other], After: after[other]}
 		switch verdict, alone := model.JudgeCalibration(c.unit, c.services, model.K, window); {
 		case verdict == model.CountersTellNothing:
-			return fmt.Sprintf("the gateway pods of %s changed meanwhile", other), true, nil
+			return fmt.Sprintf("the gateway pods of %s changed meanwhile or have just begun", other), true, nil
 		case alone:
 			c.settle = max(countSettle, 2*asked.Sub(answered))
 			return "", false, nil

@@ -86,7 +86,7 @@ func TestOthersOnOldAreNoProof(t *testing.T) {
 	crowd := newCrowd(t)
 	t.Cleanup(stop)
 	crowd.client(ctx, argocd, net.JoinHostPort(nodeOf(t, s), "30443"), true, 20*time.Millisecond)
-	o := ended(t, sandboxed(t, s, "", "shift", "--host", argocd, "--to", "new", "--yes", "--proof", "10s", "-o", "json"))
+	o := ended(t, sandboxed(t, s, "", "shift", "--host", argocd, "--to", "new", "--yes", "--proof", "20s", "-o", "json"))
 	got := proofs(t, o)[argocd]
 	if o.exit != 10 || !strings.Contains(got, "switched, unproven: old counts requests too, these or others' (0 of 3 by request counters)") {
 		t.Errorf("exit %d, %q\n%s", o.exit, got, o.stderr)
