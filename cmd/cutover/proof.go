@@ -30,8 +30,9 @@ type entrance struct {
 
 // prove is the run's Prover: requests through the load balancer, each with a
 // nonce in its User-Agent, found again in the access log of the gateway pod
-// that answered; where logs cannot tell, by what the gateways count; else, and where
-// others are counted too, by the certificate where the sides differ; else it says that the side cannot be told.
+// that answered; where logs cannot tell, by what the gateways count; else, and
+// where others are counted too, by the certificate where the sides differ; else
+// it says that the side cannot be told.
 func (l *live) prove(ctx context.Context, m run.Move, report func(run.Proving)) run.Proving {
 	if m.To != model.Old && m.To != model.New {
 		return unconfirmed("what was taken back led to different sides")
