@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -13,7 +14,7 @@ import (
 func fault(t *testing.T, s *sandbox.Sandbox, words ...string) outcome {
 	t.Helper()
 	o := ended(t, sandboxed(t, s, "", append([]string{"sandbox", "fault"}, words...)...))
-	if o.exit != 0 && strings.Contains(o.stderr, "must be allowed to mount") {
+	if o.exit != 0 && os.Getenv("CI") != "true" && strings.Contains(o.stderr, "must be allowed to mount") {
 		t.Skip(o.stderr)
 	}
 	if o.exit != 0 || o.stderr != "" {

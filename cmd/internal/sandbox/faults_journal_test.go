@@ -19,7 +19,8 @@ import (
 func (s *Sandbox) fill(t *testing.T, kib string) {
 	t.Helper()
 	_, err := s.Fault(t.Context(), "journal-full", kib)
-	if errors.Is(err, syscall.EPERM) || errors.Is(err, errors.ErrUnsupported) {
+	refused := errors.Is(err, syscall.EPERM) || errors.Is(err, errors.ErrUnsupported)
+	if refused && os.Getenv("CI") != "true" {
 		t.Skipf("no disk may be mounted here: %v", err)
 	}
 	if err != nil {
