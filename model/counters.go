@@ -77,10 +77,17 @@ func (c Counters) Total(u Unit, services []string) float64 {
 // and two seconds for rounding and for readings that take long.
 const uptimeLag = 7 * time.Second
 
-// reset reports that the pod's counters have begun anew between two readings. A
-// pod that had run for no longer than uptimeLag before may have done so unseen.
+// reset reports that the pod's counters may have begun anew between two
+// readings. A pod that had run for no longer than uptimeLag before may have done
+// so unseen.
 func (c PodCounters) reset(before PodCounters) bool {
-	if c.Uptime < before.Uptime || c.Uptime > 0 && c.Uptime+uptimeLag < before.Uptime+c.At.Sub(before.At) {
+	return c.fallen(before) || c.Uptime > 0 && c.Uptime+uptimeLag < before.Uptime+c.At.Sub(before.At)
+}
+
+// fallen reports that counters of the pod, or its uptime, are less than before,
+// as they are only when it began anew.
+func (c PodCounters) fallen(before PodCounters) bool {
+	if c.Uptime < before.Uptime {
 		return true
 	}
 	for _, u := range []Unit{UnitRequests, UnitConnections} {
@@ -139,14 +146,14 @@ func JudgeCounters(u Unit, services []string, sent int, wanted, other CounterWin
 			return CountersTellNothing, "the gateway pod " + pod.String() + " came meanwhile"
 		}
 		after := other.After[pod]
-		if before.Uptime > 0 && before.Uptime <= uptimeLag {
-			return CountersTellNothing, "the gateway pod " + pod.String() + " has just begun"
-		}
 		if before.Uptime == 0 || after.reset(before) { // Without an uptime nobody could tell.
 			return CountersTellNothing, "the counters of the gateway pod " + pod.String() + " began anew meanwhile"
 		}
 		if after.risen(before, u, services) > 0 {
 			return CountersTellNothing, fmt.Sprintf("%s counts %ss too, these or others'", other.Side, u)
+		}
+		if before.Uptime <= uptimeLag {
+			return CountersTellNothing, "the gateway pod " + pod.String() + " has just begun"
 		}
 	}
 	for pod := range other.Before {

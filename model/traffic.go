@@ -69,7 +69,9 @@ func Rate(pods []ObjectName, before, after Counters, ours map[Unit]float64) (t T
 		if now.At.After(t.At) {
 			t.At = now.At
 		}
-		since := known && !now.reset(was)
+		// A gauge that is set seldom is no restart here: what it then took for the
+		// rise would be all that was ever counted.
+		since := known && !now.fallen(was)
 		for _, u := range []Unit{UnitRequests, UnitConnections} {
 			for service, n := range now.of(u) {
 				if since {
