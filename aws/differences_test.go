@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/aws/smithy-go"
@@ -152,8 +153,13 @@ type scene struct {
 }
 
 func newScene(b *builder) *scene {
-	// A request is made once: what is looked for is the answer.
-	b.client = elb.New(b.client.Options(), func(o *elb.Options) { o.Retryer = awssdk.NopRetryer{} })
+	// What is looked for is the answer, whatever it is: only a connection that was
+	// lost is no answer.
+	b.client = elb.New(b.client.Options(), func(o *elb.Options) {
+		o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
+			o.Retryables = []retry.IsErrorRetryable{retry.RetryableConnectionError{}}
+		})
+	})
 	s := &scene{builder: b}
 	s.lb = b.balancer("public", types.LoadBalancerTypeEnumApplication)
 	s.listener = b.listener(s.lb, types.ProtocolEnumHttps, 443, fixed("404"))

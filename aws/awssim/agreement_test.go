@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -20,6 +21,14 @@ import (
 
 	"github.com/istio-cutover/cutover/aws/mototest"
 )
+
+// onlyLost makes a call again whose connection was lost: that is no answer, and
+// any answer is what is looked for.
+func onlyLost() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.Retryables = []retry.IsErrorRetryable{retry.RetryableConnectionError{}}
+	})
+}
 
 // account is an account of either simulator with a security group of a VPC of its
 // own, one instance in an Auto Scaling group and a target group.
@@ -34,7 +43,7 @@ type account struct {
 
 func newAccount(t *testing.T, endpoint string) *account {
 	config := aws.Config{
-		Region: "us-east-1", BaseEndpoint: &endpoint, Retryer: func() aws.Retryer { return aws.NopRetryer{} },
+		Region: "us-east-1", BaseEndpoint: &endpoint, Retryer: onlyLost,
 		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "not-a-secret", ""),
 	}
 	return &account{t: t, network: ec2.NewFromConfig(config), scaling: autoscaling.NewFromConfig(config), balancer: elb.NewFromConfig(config)}
